@@ -1,0 +1,1 @@
+//! What Rollcall is about.
