@@ -1,0 +1,94 @@
+//! The audit trail: one event for each act.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::SessionId;
+use crate::session::{Actor, words};
+use crate::time::Timestamp;
+use crate::user::{OrganisationRef, UserRef};
+
+words!(
+    /// What was done, or tried.
+    AuditAction {
+        /// A session was created.
+        SessionCreated = "session.created",
+        /// A session ended, or somebody tried to end it.
+        SessionEnded = "session.ended",
+        /// Several sessions of one user ended at once.
+        SessionsEnded = "sessions.ended",
+        /// A retired token was presented and its session ended.
+        TokenReused = "token.reused",
+        /// Somebody signed in, or tried to.
+        SignIn = "sign_in",
+        /// An account was locked after too many wrong passwords.
+        UserLocked = "user.locked",
+        /// An account was unlocked.
+        UserUnlocked = "user.unlocked",
+        /// A user was created.
+        UserCreated = "user.created",
+        /// A user changed the own password, or tried to.
+        PasswordChanged = "password.changed",
+        /// A password was reset by somebody else.
+        PasswordReset = "password.reset",
+        /// Two credentials came with one request, as in cookie tossing.
+        CredentialsAmbiguous = "credentials.ambiguous",
+        /// The server was started for the first time.
+        InstallationCreated = "installation.created",
+    }
+);
+
+words!(
+    /// How it went.
+    AuditOutcome {
+        /// Done.
+        Success = "success",
+        /// The caller is not permitted to.
+        NotPermitted = "not_permitted",
+        /// The target is unknown, or foreign to the caller.
+        NotFound = "not_found",
+        /// The session had already ended.
+        AlreadyEnded = "already_ended",
+        /// The database refused.
+        Failed = "failed",
+        /// The password was wrong, or there is no such user.
+        WrongPassword = "wrong_password",
+        /// The account is locked.
+        Locked = "locked",
+        /// The account or its organisation is disabled.
+        Disabled = "disabled",
+        /// Too many attempts.
+        Throttled = "throttled",
+        /// Something in the request could not be accepted.
+        Refused = "refused",
+    }
+);
+
+/// One event of the audit trail.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuditEvent {
+    /// Its number: 1, 2, 3 and so on, without gaps.
+    pub sequence: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Who; `null` for the server itself and for anonymous callers.
+    pub actor: Option<Actor>,
+    /// The user it was done to, if any.
+    pub target: Option<UserRef>,
+    /// The organisation it concerns; `null` for events that only platform administrators see.
+    pub organisation: Option<OrganisationRef>,
+    /// What.
+    pub action: AuditAction,
+    /// How it went.
+    pub outcome: AuditOutcome,
+    /// The session it concerns.
+    pub session: Option<SessionId>,
+    /// More about it, such as the reason for an end or a count; `null` where there is nothing to add.
+    pub detail: Option<String>,
+    /// The caller's address; empty for the command line and the server itself.
+    pub ip: String,
+    /// The caller's user agent.
+    pub user_agent: String,
+    /// The request's id, as in the log and in problem documents.
+    pub request_id: String,
+}

@@ -1,0 +1,90 @@
+//! The one trait through which both doors, pages and REST, reach the server.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::audit::AuditEvent;
+use crate::error::Error;
+use crate::filter::{AuditQuery, SessionQuery};
+use crate::ids::{SessionId, UserId};
+use crate::page::Page;
+use crate::session::{Session, SessionStats};
+use crate::viewer::{ChangePassword, EndResult, LastEnd, Me, OwnScope, SignIn, Surroundings};
+
+/// A boxed answer, so that the trait can be used as an object.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// What Rollcall can do for one request. One value per request: it knows the caller, the address, the
+/// user agent and the response that is being made, and sets cookies by itself, so that no token ever
+/// crosses this trait.
+///
+/// Every method authorises first: `Unauthenticated` without a live session, `PasswordChangeRequired`
+/// until a one-time password is changed (except `surroundings`, `sign_out` and `change_password`),
+/// `Forbidden` without the permission, `NotFound` for what is another organisation's, `Unavailable` when
+/// the database cannot be asked.
+pub trait Backend: Send + Sync {
+    /// Sends the browser to this path of ours when the call succeeds: a plain form by 303, the client by
+    /// the header that it follows. `path` has one leading slash; anything else is taken for `/`.
+    fn redirect(&self, path: &str);
+
+    /// Who is looking, what time it is, in which zone. Works for everyone.
+    fn surroundings(&self) -> Answer<'_, Surroundings>;
+
+    /// Why the session ended whose dead token came with the request. Shown once: the cookie expires
+    /// with this answer.
+    fn last_end(&self) -> Answer<'_, Option<LastEnd>>;
+
+    /// Signs in with a password and sets the cookie. A session that came with the request ends
+    /// (`replaced`).
+    fn sign_in(&self, input: SignIn) -> Answer<'_, Session>;
+
+    /// Ends the caller's session and expires the cookie. Works without a session too.
+    fn sign_out(&self) -> Answer<'_, ()>;
+
+    /// The caller, their permissions and this session.
+    fn me(&self) -> Answer<'_, Me>;
+
+    /// Changes the caller's password, gives this session a new token and ends all others.
+    fn change_password(&self, input: ChangePassword) -> Answer<'_, ()>;
+
+    /// Sets the zone that times are shown in; `None` follows the browser.
+    fn set_time_zone(&self, zone: Option<String>) -> Answer<'_, ()>;
+
+    /// The IANA names that `set_time_zone` takes.
+    fn time_zones(&self) -> Vec<&'static str>;
+
+    /// The caller's own sessions: the current one first, then the other active ones by last activity.
+    fn list_own_sessions(&self, query: SessionQuery) -> Answer<'_, Page<Session>>;
+
+    /// One of the caller's own sessions.
+    fn find_own_session(&self, id: SessionId) -> Answer<'_, Session>;
+
+    /// Ends one of the caller's own sessions. `SessionNotActive` if it has ended already.
+    fn end_own_session(&self, id: SessionId) -> Answer<'_, EndResult>;
+
+    /// Ends the caller's other sessions, or all of them.
+    fn end_own_sessions(&self, scope: OwnScope) -> Answer<'_, EndResult>;
+
+    /// Every session that the caller may see. Needs `sessions.view`.
+    fn list_sessions(&self, query: SessionQuery) -> Answer<'_, Page<Session>>;
+
+    /// The exact number of sessions that match, where a list stopped counting. Needs `sessions.view`.
+    fn count_sessions(&self, query: SessionQuery) -> Answer<'_, u64>;
+
+    /// The four cards. Needs `sessions.view`.
+    fn session_stats(&self) -> Answer<'_, SessionStats>;
+
+    /// One session. Needs `sessions.view`.
+    fn find_session(&self, id: SessionId) -> Answer<'_, Session>;
+
+    /// Ends one session, with an optional reason in words (at most 200 characters). Needs
+    /// `sessions.end`, or that the session is the caller's own. `SessionNotActive` if it has ended.
+    fn end_session(&self, id: SessionId, note: Option<String>) -> Answer<'_, EndResult>;
+
+    /// Ends all sessions of a user; the caller's current one only if `include_current`. Needs
+    /// `sessions.end`.
+    fn end_user_sessions(&self, user: UserId, include_current: bool) -> Answer<'_, EndResult>;
+
+    /// Audit events, newest first. Needs `audit.view`.
+    fn list_audit(&self, query: AuditQuery) -> Answer<'_, Page<AuditEvent>>;
+}

@@ -1,0 +1,237 @@
+//! All that can go wrong, as a closed list without free text: an error can travel in a URL, and no
+//! link may put words on our pages.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::session::words;
+
+words!(
+    /// The field that an error is about.
+    Field {
+        /// The user name.
+        Email = "email",
+        /// The password at sign-in.
+        Password = "password",
+        /// The password in force.
+        CurrentPassword = "current_password",
+        /// The password to be.
+        NewPassword = "new_password",
+        /// The new password, once more.
+        RepeatPassword = "repeat_password",
+        /// A name.
+        Name = "name",
+        /// The search.
+        Search = "q",
+        /// The state filter.
+        State = "state",
+        /// The kind filter.
+        Kind = "kind",
+        /// The order of a list.
+        Sort = "sort",
+        /// The number of a page.
+        Page = "page",
+        /// Rows on a page.
+        PageSize = "page_size",
+        /// An id.
+        Id = "id",
+        /// The reason for an end.
+        Reason = "reason",
+        /// A time zone.
+        TimeZone = "time_zone",
+        /// A session in a filter.
+        Session = "session",
+        /// A user in a filter.
+        User = "user",
+        /// An action in a filter.
+        Action = "action",
+        /// An outcome in a filter.
+        Outcome = "outcome",
+        /// What to leave out.
+        Except = "except",
+        /// What to take in.
+        Include = "include",
+        /// The body as a whole.
+        Body = "body",
+        /// Something that this call does not know.
+        Other = "other",
+    }
+);
+
+/// What is wrong with a field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Problem {
+    /// It must be given.
+    Missing,
+    /// It cannot be read as what it should be.
+    Malformed,
+    /// This call has no such field or parameter.
+    Unknown,
+    /// It stands there more than once.
+    Repeated,
+    /// It must have at least so many characters.
+    TooShort(u32),
+    /// It may have at most so many characters.
+    TooLong(u32),
+    /// It must be between these two, both included.
+    OutOfRange(u32, u32),
+    /// It is none of the values that are possible.
+    NotOffered,
+    /// So many people use it that it is guessed first.
+    TooCommon,
+    /// It is not the password in force.
+    Wrong,
+    /// It must differ from the one in force.
+    Unchanged,
+    /// The two do not match.
+    Different,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("must be given"),
+            Self::Malformed => f.write_str("cannot be read"),
+            Self::Unknown => f.write_str("is not known here"),
+            Self::Repeated => f.write_str("is given more than once"),
+            Self::TooShort(least) => write!(f, "needs at least {least} characters"),
+            Self::TooLong(most) => write!(f, "may have at most {most} characters"),
+            Self::OutOfRange(least, most) => write!(f, "must be from {least} to {most}"),
+            Self::NotOffered => f.write_str("is none of the possible values"),
+            Self::TooCommon => f.write_str("is too common and guessed first; choose another"),
+            Self::Wrong => f.write_str("is wrong, or the account is locked"),
+            Self::Unchanged => f.write_str("must differ from the current one"),
+            Self::Different => f.write_str("does not match"),
+        }
+    }
+}
+
+/// An error as it leaves the server, through either door.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Error {
+    /// No live session: sign in.
+    Unauthenticated,
+    /// E-mail or password is wrong, or the account is locked or disabled; never which.
+    SignInFailed,
+    /// Too many attempts from this address or on this account; seconds to wait.
+    TooManyAttempts(u32),
+    /// The one-time password must be changed first.
+    PasswordChangeRequired,
+    /// Signed in, but not allowed.
+    Forbidden,
+    /// A request that changes something came from another site.
+    ForeignOrigin,
+    /// It does not exist for this caller.
+    NotFound,
+    /// Only active sessions can be ended.
+    SessionNotActive,
+    /// Another user has this e-mail.
+    EmailTaken,
+    /// A field cannot be accepted.
+    Invalid(Field, Problem),
+    /// Two session cookies, or cookie and bearer token together.
+    AmbiguousCredentials,
+    /// The body cannot be read.
+    MalformedBody,
+    /// The body is of a type that this call does not take.
+    UnsupportedMediaType,
+    /// The body is too large.
+    TooLarge,
+    /// This address exists but not for this method.
+    MethodNotAllowed,
+    /// The request took too long to arrive.
+    RequestTimeout,
+    /// The database cannot be reached or is busy; nothing was changed.
+    Unavailable,
+    /// A fault of ours, noted in the log under the request id.
+    Internal,
+    /// The browser could not reach the server. Never sent by it.
+    Unreachable,
+}
+
+impl Error {
+    /// The stable name: the last part of the problem document's `type`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::SignInFailed => "sign_in_failed",
+            Self::TooManyAttempts(_) => "too_many_attempts",
+            Self::PasswordChangeRequired => "password_change_required",
+            Self::Forbidden => "forbidden",
+            Self::ForeignOrigin => "foreign_origin",
+            Self::NotFound => "not_found",
+            Self::SessionNotActive => "session_not_active",
+            Self::EmailTaken => "email_taken",
+            Self::Invalid(..) => "invalid_field",
+            Self::AmbiguousCredentials => "ambiguous_credentials",
+            Self::MalformedBody => "malformed_body",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::TooLarge => "too_large",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::RequestTimeout => "request_timeout",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// The HTTP status that goes with it (RFC 9110).
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Invalid(..) | Self::AmbiguousCredentials | Self::MalformedBody => 400,
+            Self::Unauthenticated | Self::SignInFailed => 401,
+            Self::PasswordChangeRequired | Self::Forbidden | Self::ForeignOrigin => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
+            Self::SessionNotActive | Self::EmailTaken => 409,
+            Self::TooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::TooManyAttempts(_) => 429,
+            Self::Internal => 500,
+            Self::Unavailable | Self::Unreachable => 503,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unauthenticated => "You are not signed in. Sign in and try again.",
+            Self::SignInFailed => {
+                "E-mail or password is wrong, or the account is locked or disabled. Five wrong \
+                 passwords lock an account; an administrator can unlock it."
+            }
+            Self::TooManyAttempts(seconds) => {
+                return write!(f, "Too many attempts. Wait {seconds} seconds and try again.");
+            }
+            Self::PasswordChangeRequired => {
+                "Your password can be used once only. Change it first, under Security."
+            }
+            Self::Forbidden => "You are not allowed to do this. Ask an administrator for the permission.",
+            Self::ForeignOrigin => "This request came from another site and was refused.",
+            Self::NotFound => "There is nothing here, or it is not yours to see.",
+            Self::SessionNotActive => "This session is not active any more; there is nothing to end.",
+            Self::EmailTaken => "Another user has this e-mail. Choose another.",
+            Self::Invalid(field, problem) => return write!(f, "{} {problem}.", field.as_str()),
+            Self::AmbiguousCredentials => {
+                "The request carries more than one session: two cookies, or a cookie and a bearer token. Send one."
+            }
+            Self::MalformedBody => "The body is not what this call takes; see the API description.",
+            Self::UnsupportedMediaType => "The body must be sent as application/json.",
+            Self::TooLarge => "The request is too large.",
+            Self::MethodNotAllowed => "This address does not take this method.",
+            Self::RequestTimeout => "The request took too long to arrive.",
+            Self::Unavailable => {
+                "The server cannot reach its database just now. Nothing was changed; try again in a moment."
+            }
+            Self::Internal => "Something went wrong on the server. It is noted in the log under the request id.",
+            Self::Unreachable => "The server could not be reached. Check the connection and try again.",
+        })
+    }
+}
+
+impl std::error::Error for Error {}

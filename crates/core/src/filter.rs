@@ -1,0 +1,341 @@
+//! What a list is asked for, kept in the URL: the same text on a page, in a server function and in
+//! the REST API.
+
+use crate::audit::{AuditAction, AuditOutcome};
+use crate::error::Problem;
+use crate::ids::{SessionId, UserId};
+use crate::page::{PageNumber, PageSize};
+use crate::query::{self, QueryError};
+use crate::session::{Kind, State, words};
+
+/// The longest search, in characters.
+pub const LONGEST_SEARCH: u32 = 200;
+
+words!(
+    /// A column that sessions can be sorted by.
+    SortKey {
+        /// The user's e-mail.
+        User = "user",
+        /// The session name.
+        Name = "name",
+        /// The address, as a number: 10.0.0.9 before 10.0.0.10.
+        Ip = "ip",
+        /// Browser and system.
+        Browser = "browser",
+        /// Active before ended, newest first within each.
+        State = "state",
+        /// When the user signed in.
+        CreatedAt = "created_at",
+        /// When it was last used.
+        LastActivityAt = "last_activity_at",
+        /// From sign-in to the end or to now.
+        Duration = "duration",
+    }
+);
+
+/// An order: a column and a direction. Equal rows follow in the order of their ids, same direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionSort {
+    /// The column.
+    pub key: SortKey,
+    /// Largest first.
+    pub descending: bool,
+}
+
+impl Default for SessionSort {
+    /// Newest first.
+    fn default() -> Self {
+        Self {
+            key: SortKey::CreatedAt,
+            descending: true,
+        }
+    }
+}
+
+impl SessionSort {
+    /// Reads `created_at` or `-created_at`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (descending, name) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        SortKey::from_name(name).map(|key| Self { key, descending })
+    }
+
+    /// Writes what `parse` reads.
+    pub fn as_text(self) -> String {
+        let sign = if self.descending { "-" } else { "" };
+        format!("{sign}{}", self.key.as_str())
+    }
+}
+
+/// Which sessions.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SessionFilter {
+    /// Any part of e-mail, IP address or session name, in any letter case; trimmed; empty for all.
+    pub search: String,
+    /// Only active or only ended ones.
+    pub state: Option<State>,
+    /// Only this kind.
+    pub kind: Option<Kind>,
+}
+
+/// Which sessions, in which order, and which page of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SessionQuery {
+    /// Which sessions.
+    pub filter: SessionFilter,
+    /// In which order.
+    pub sort: SessionSort,
+    /// Which page.
+    pub page: PageNumber,
+    /// Rows on a page.
+    pub page_size: PageSize,
+}
+
+impl SessionQuery {
+    /// Reads a query string; anything unknown, repeated or out of range is an error that names it.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let mut parsed = Self::default();
+        let mut seen = Seen::default();
+        for (name, value) in query::pairs(text)? {
+            seen.once(&name)?;
+            parsed.set(&name, &value).map_err(|problem| QueryError {
+                parameter: name,
+                problem,
+            })?;
+        }
+        Ok(parsed)
+    }
+
+    /// Reads the query string of a page's address. What it does not understand is left out, so that
+    /// an old or decorated link still opens.
+    pub fn parse_leniently(text: &str) -> Self {
+        let mut parsed = Self::default();
+        for pair in text.strip_prefix('?').unwrap_or(text).split('&') {
+            for (name, value) in query::pairs(pair).unwrap_or_default() {
+                let _ = parsed.set(&name, &value);
+            }
+        }
+        parsed
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), Problem> {
+        match name {
+            "q" => {
+                let trimmed = value.trim();
+                if trimmed.chars().count() > LONGEST_SEARCH as usize {
+                    return Err(Problem::TooLong(LONGEST_SEARCH));
+                }
+                if trimmed.chars().any(char::is_control) {
+                    return Err(Problem::Malformed);
+                }
+                self.filter.search = trimmed.to_owned();
+            }
+            "state" => self.filter.state = optional(value, State::from_name)?,
+            "kind" => self.filter.kind = optional(value, Kind::from_name)?,
+            "sort" => self.sort = SessionSort::parse(value).ok_or(Problem::NotOffered)?,
+            "page" => self.page = page_number(value)?,
+            "page_size" => self.page_size = page_size(value)?,
+            _ => return Err(Problem::Unknown),
+        }
+        Ok(())
+    }
+
+    /// The query string of this list: only what differs from the start, in one fixed order, so that
+    /// one view has one address. Empty for the first view.
+    pub fn to_query(&self) -> String {
+        let start = Self::default();
+        let mut pairs = Vec::new();
+        if !self.filter.search.is_empty() {
+            pairs.push(("q", self.filter.search.clone()));
+        }
+        if let Some(state) = self.filter.state {
+            pairs.push(("state", state.as_str().to_owned()));
+        }
+        if let Some(kind) = self.filter.kind {
+            pairs.push(("kind", kind.as_str().to_owned()));
+        }
+        if self.sort != start.sort {
+            pairs.push(("sort", self.sort.as_text()));
+        }
+        if self.page != start.page {
+            pairs.push(("page", self.page.get().to_string()));
+        }
+        if self.page_size != start.page_size {
+            pairs.push(("page_size", self.page_size.get().to_string()));
+        }
+        query::write(&pairs)
+    }
+}
+
+/// Which audit events, newest first, and which page of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AuditQuery {
+    /// Only events of this session.
+    pub session: Option<SessionId>,
+    /// Only events that this user did or that were done to them.
+    pub user: Option<UserId>,
+    /// Only this action.
+    pub action: Option<AuditAction>,
+    /// Only this outcome.
+    pub outcome: Option<AuditOutcome>,
+    /// Which page.
+    pub page: PageNumber,
+    /// Rows on a page.
+    pub page_size: PageSize,
+}
+
+impl AuditQuery {
+    /// Reads a query string; anything unknown, repeated or out of range is an error that names it.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let mut parsed = Self::default();
+        let mut seen = Seen::default();
+        for (name, value) in query::pairs(text)? {
+            seen.once(&name)?;
+            let result = (|| {
+                match name.as_str() {
+                    "session" => {
+                        parsed.session = Some(value.parse().map_err(|_| Problem::Malformed)?)
+                    }
+                    "user" => parsed.user = Some(value.parse().map_err(|_| Problem::Malformed)?),
+                    "action" => parsed.action = optional(&value, AuditAction::from_name)?,
+                    "outcome" => parsed.outcome = optional(&value, AuditOutcome::from_name)?,
+                    "page" => parsed.page = page_number(&value)?,
+                    "page_size" => parsed.page_size = page_size(&value)?,
+                    _ => return Err(Problem::Unknown),
+                }
+                Ok(())
+            })();
+            result.map_err(|problem| QueryError {
+                parameter: name,
+                problem,
+            })?;
+        }
+        Ok(parsed)
+    }
+
+    /// Writes what `parse` reads.
+    pub fn to_query(&self) -> String {
+        let start = Self::default();
+        let mut pairs = Vec::new();
+        if let Some(session) = self.session {
+            pairs.push(("session", session.to_string()));
+        }
+        if let Some(user) = self.user {
+            pairs.push(("user", user.to_string()));
+        }
+        if let Some(action) = self.action {
+            pairs.push(("action", action.as_str().to_owned()));
+        }
+        if let Some(outcome) = self.outcome {
+            pairs.push(("outcome", outcome.as_str().to_owned()));
+        }
+        if self.page != start.page {
+            pairs.push(("page", self.page.get().to_string()));
+        }
+        if self.page_size != start.page_size {
+            pairs.push(("page_size", self.page_size.get().to_string()));
+        }
+        query::write(&pairs)
+    }
+}
+
+#[derive(Default)]
+struct Seen(Vec<String>);
+
+impl Seen {
+    fn once(&mut self, name: &str) -> Result<(), QueryError> {
+        if self.0.iter().any(|other| other == name) {
+            return Err(QueryError {
+                parameter: name.to_owned(),
+                problem: Problem::Repeated,
+            });
+        }
+        self.0.push(name.to_owned());
+        Ok(())
+    }
+}
+
+// An empty value is what a form sends for "any".
+fn optional<T>(value: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+    if value.is_empty() {
+        Ok(None)
+    } else {
+        parse(value).map(Some).ok_or(Problem::NotOffered)
+    }
+}
+
+/// A page number as it stands in a query.
+pub fn page_number(value: &str) -> Result<PageNumber, Problem> {
+    whole(value)
+        .and_then(PageNumber::new)
+        .ok_or(Problem::OutOfRange(1, 10_000_000))
+}
+
+fn page_size(value: &str) -> Result<PageSize, Problem> {
+    whole(value)
+        .and_then(PageSize::new)
+        .ok_or(Problem::OutOfRange(1, 100))
+}
+
+fn whole(value: &str) -> Option<u32> {
+    // `parse` alone would take "+5".
+    value
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| value.parse().ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_bad_parameter_is_named() {
+        for (text, parameter, problem) in [
+            ("page_size=0", "page_size", Problem::OutOfRange(1, 100)),
+            ("page_size=101", "page_size", Problem::OutOfRange(1, 100)),
+            ("page=-1", "page", Problem::OutOfRange(1, 10_000_000)),
+            ("page=+1", "page", Problem::OutOfRange(1, 10_000_000)),
+            ("sort=colour", "sort", Problem::NotOffered),
+            ("state=inactive", "state", Problem::NotOffered),
+            ("colour=red", "colour", Problem::Unknown),
+            ("q=a&q=b", "q", Problem::Repeated),
+            ("q=a%00", "q", Problem::Malformed),
+        ] {
+            let error = SessionQuery::parse(text).unwrap_err();
+            assert_eq!(
+                (error.parameter.as_str(), error.problem),
+                (parameter, problem),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_view_has_one_address() {
+        let query = SessionQuery::parse("page=3&sort=-duration&q=%20Gmail%20&kind=").unwrap();
+        assert_eq!(query.to_query(), "q=Gmail&sort=-duration&page=3");
+        assert_eq!(SessionQuery::default().to_query(), "");
+        assert_eq!(
+            SessionQuery::parse_leniently("?utm=x&page=0&q=a").to_query(),
+            "q=a"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_view_survives_its_address(search in "[^\\p{Cc}]{0,30}", sort in 0..8_usize, descending: bool, page in 1..10_000_u32, size in 1..=100_u32) {
+            let query = SessionQuery {
+                filter: SessionFilter { search: search.trim().to_owned(), state: Some(State::Active), kind: None },
+                sort: SessionSort { key: SortKey::ALL[sort], descending },
+                page: PageNumber::new(page).unwrap(),
+                page_size: PageSize::new(size).unwrap(),
+            };
+            prop_assert_eq!(SessionQuery::parse(&query.to_query()).unwrap(), query);
+        }
+    }
+}

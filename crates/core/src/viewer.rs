@@ -1,0 +1,150 @@
+//! Who is looking, what surrounds the page, and what people send us.
+
+use serde::{Deserialize, Serialize};
+
+use crate::permission::{Permission, Permissions};
+use crate::role::Reach;
+use crate::session::{EndReason, Session};
+use crate::time::Timestamp;
+use crate::user::{OrganisationRef, UserRef};
+use crate::zone::Zone;
+
+/// The signed-in user, as pages need to know them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Viewer {
+    /// Who.
+    pub user: UserRef,
+    /// Their organisation.
+    pub organisation: OrganisationRef,
+    /// The name of the primary role.
+    pub role: String,
+    /// What they may do.
+    pub permissions: Permissions,
+    /// How far that reaches.
+    pub reach: Reach,
+    /// True until the one-time password is changed; until then nothing else is open.
+    pub password_change_required: bool,
+    /// The time zone that they chose, if they did (IANA name).
+    pub time_zone: Option<String>,
+}
+
+impl Viewer {
+    /// Whether the viewer has this permission.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.has(permission)
+    }
+}
+
+/// What a page knows besides its own data; rendered into the HTML, so that server and browser agree.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// The viewer, if somebody is signed in.
+    pub viewer: Option<Viewer>,
+    /// The server's time when the page was made.
+    pub now: Timestamp,
+    /// The zone that times are shown in.
+    pub zone: Zone,
+    /// Whom to ask (`--support-contact`).
+    pub support_contact: Option<String>,
+    /// The id of the request that made the page.
+    pub request_id: String,
+    /// True where the page came over plain http from another machine: browsers will not keep the cookie.
+    pub https_needed: bool,
+    /// The least length of a new password, in characters.
+    pub password_min_length: u32,
+}
+
+/// The answer of `GET /api/v1/me`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Me {
+    /// Who is asking.
+    pub user: Profile,
+    /// What they may do.
+    pub permissions: Permissions,
+    /// The session that asks.
+    pub session: Session,
+}
+
+/// The caller's own account.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Profile {
+    /// Who.
+    #[serde(flatten)]
+    pub user: UserRef,
+    /// Their organisation.
+    pub organisation: OrganisationRef,
+    /// The name of the primary role.
+    pub role: String,
+    /// How far its permissions reach.
+    pub reach: Reach,
+    /// The time zone that they chose, if they did.
+    pub time_zone: Option<String>,
+    /// True until the one-time password is changed.
+    pub password_change_required: bool,
+}
+
+/// What the sign-in form sends. Debug shows no password.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SignIn {
+    /// The user name.
+    pub email: String,
+    /// The password.
+    pub password: String,
+    /// Keep me signed in.
+    pub keep: bool,
+    /// What to call the session; the browser and system where it is not given.
+    pub name: Option<String>,
+}
+
+impl std::fmt::Debug for SignIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignIn")
+            .field("keep", &self.keep)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the security page sends. Debug shows no password.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ChangePassword {
+    /// The password in force.
+    pub current_password: String,
+    /// The one to be.
+    pub new_password: String,
+}
+
+impl std::fmt::Debug for ChangePassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChangePassword").finish_non_exhaustive()
+    }
+}
+
+/// Which of one's own sessions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnScope {
+    /// All but this one.
+    Others,
+    /// All, with this one.
+    All,
+}
+
+/// What an end did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EndResult {
+    /// How many sessions ended.
+    pub ended: u64,
+    /// Whether the caller's own session was among them: the caller is signed out now.
+    pub signed_out: bool,
+}
+
+/// Why the session whose dead token the browser still holds has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LastEnd {
+    /// Why.
+    pub reason: EndReason,
+    /// When.
+    pub at: Timestamp,
+}
