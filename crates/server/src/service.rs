@@ -233,7 +233,7 @@ impl Service {
     /// Turns a database error into what callers see, notes it in the log, and closes the protected
     /// routes when the database is gone.
     fn database_error(&self, error: DbError) -> Error {
-        if matches!(error, DbError::Unreachable(_)) {
+        if matches!(error, DbError::Unreachable) {
             self.inner.reachable.store(false, Ordering::Release);
         }
         tracing::error!(error = %error, "the database refused");
