@@ -1,0 +1,248 @@
+//! The rules: who may do what, when a session lives, how tokens rotate, what is audited.
+//!
+//! **Invariant:** no axum, no JSON, no SQL. Each method authorises on its first line, changes the
+//! database in one transaction together with its audit event, and only then touches the cache.
+
+pub mod account;
+pub mod activity;
+pub mod admin;
+pub mod audit;
+pub mod authenticate;
+pub mod cache;
+pub mod caller;
+pub mod ending;
+pub mod facts;
+pub mod first_start;
+pub mod password;
+pub mod request;
+pub mod sessions;
+pub mod sign_in;
+pub mod throttle;
+pub mod token;
+pub mod upkeep;
+pub mod user_agent;
+pub mod zones;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rollcall_core::{Error, Kind, Timestamp};
+use sea_orm::DatabaseTransaction;
+
+use crate::clock::{Clock, Random};
+use crate::db::{Database, DbError};
+
+pub use caller::Caller;
+pub use facts::{Presented, RequestFacts};
+pub use request::{Door, Effects, RequestBackend};
+
+/// How long sessions of one sort live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Ends a session that is not used for so long.
+    pub idle: Duration,
+    /// Ends a session in any case.
+    pub absolute: Duration,
+}
+
+/// What the rules need to know from the settings.
+#[derive(Clone, Debug)]
+pub struct ServiceConfig {
+    /// How long after its first use a token rotates; at least 10 seconds.
+    pub rotate_every: Duration,
+    /// Timeouts of ordinary sessions (30 minutes, 24 hours).
+    pub timeouts: Timeouts,
+    /// Timeouts with "keep me signed in" (14 days, 30 days).
+    pub keep_timeouts: Timeouts,
+    /// Timeouts of connected clients (5 minutes, 30 days).
+    pub client_timeouts: Timeouts,
+    /// How long ended sessions are kept (90 days).
+    pub retention: Duration,
+    /// The least length of a new password, in characters (15).
+    pub password_min_length: u32,
+    /// So many wrong passwords in a row lock an account (5).
+    pub lock_after: u32,
+    /// A lock opens by itself after so long; never, unless set.
+    pub unlock_after: Option<Duration>,
+    /// So many sign-ins from one address may fail within `throttle_window` (20 in 5 minutes).
+    pub throttle_failures: usize,
+    /// See `throttle_failures`.
+    pub throttle_window: Duration,
+    /// The name stored with each session as the server that made it.
+    pub server_name: String,
+    /// The zone that pages show where neither user nor browser says one.
+    pub time_zone: chrono_tz::Tz,
+    /// Whom people can ask.
+    pub support_contact: Option<String>,
+    /// The folder of `audit.key` and `audit.head`.
+    pub data_dir: PathBuf,
+    /// How many passwords are hashed at once; about the number of processors.
+    pub hash_slots: usize,
+    /// How many live sessions are kept in memory.
+    pub cache_capacity: usize,
+}
+
+impl ServiceConfig {
+    /// The defaults, with the audit files in `data_dir`.
+    pub fn new(data_dir: PathBuf) -> Self {
+        const MINUTE: u64 = 60;
+        const DAY: u64 = 24 * 60 * MINUTE;
+        let timeouts = |idle, absolute| Timeouts {
+            idle: Duration::from_secs(idle),
+            absolute: Duration::from_secs(absolute),
+        };
+        Self {
+            rotate_every: Duration::from_secs(5 * MINUTE),
+            timeouts: timeouts(30 * MINUTE, DAY),
+            keep_timeouts: timeouts(14 * DAY, 30 * DAY),
+            client_timeouts: timeouts(5 * MINUTE, 30 * DAY),
+            retention: Duration::from_secs(90 * DAY),
+            password_min_length: 15,
+            lock_after: 5,
+            unlock_after: None,
+            throttle_failures: 20,
+            throttle_window: Duration::from_secs(5 * MINUTE),
+            server_name: "LOCAL".to_owned(),
+            time_zone: chrono_tz::UTC,
+            support_contact: None,
+            data_dir,
+            hash_slots: std::thread::available_parallelism().map_or(2, usize::from),
+            cache_capacity: 200_000,
+        }
+    }
+
+    /// The timeouts for a session of this kind.
+    pub fn timeouts_for(&self, kind: Kind, keep: bool) -> Timeouts {
+        match (kind, keep) {
+            (Kind::Client, _) => self.client_timeouts,
+            (_, true) => self.keep_timeouts,
+            (_, false) => self.timeouts,
+        }
+    }
+}
+
+/// The service. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: ServiceConfig,
+    db: Database,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    cache: cache::SessionCache,
+    activity: activity::Activity,
+    audit: audit::AuditTrail,
+    hasher: password::Hasher,
+    throttle: throttle::AddressThrottle,
+    turns: throttle::Turns<String>,
+    zones: zones::Zones,
+    reachable: AtomicBool,
+}
+
+/// A future of a job inside a transaction.
+pub type Job<'c, T> = Pin<Box<dyn Future<Output = Result<T, DbError>> + Send + 'c>>;
+
+impl Service {
+    /// Prepares the service on an open database: reads or makes the audit key and compares the trail's
+    /// end with what was last noted beside it.
+    pub async fn start(
+        config: ServiceConfig,
+        db: Database,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> anyhow::Result<Self> {
+        let audit = audit::AuditTrail::open(&config.data_dir, &db, random.as_ref()).await?;
+        let hasher = password::Hasher::new(config.hash_slots, random.as_ref());
+        let throttle = throttle::AddressThrottle::new(config.throttle_failures, config.throttle_window);
+        let inner = Inner {
+            cache: cache::SessionCache::new(config.cache_capacity),
+            activity: activity::Activity::default(),
+            turns: throttle::Turns::default(),
+            zones: zones::Zones::default(),
+            reachable: AtomicBool::new(true),
+            config,
+            db,
+            clock,
+            random,
+            audit,
+            hasher,
+            throttle,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The settings that the rules follow.
+    pub fn config(&self) -> &ServiceConfig {
+        &self.inner.config
+    }
+
+    /// Now, by the service's clock.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// Whether the last write, flush or probe reached the database.
+    pub fn is_reachable(&self) -> bool {
+        self.inner.reachable.load(Ordering::Acquire)
+    }
+
+    fn db(&self) -> &Database {
+        &self.inner.db
+    }
+
+    fn random(&self) -> &dyn Random {
+        self.inner.random.as_ref()
+    }
+
+    /// Runs a job in a transaction of its own, with the audit trail at hand. What the job answers is
+    /// committed when this returns.
+    async fn write<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c DatabaseTransaction, &'c audit::Trail) -> Job<'c, T> + Send + 'static,
+    {
+        let trail = self.inner.audit.trail();
+        let result = self
+            .db()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let value = job(tx, &trail).await?;
+                    Ok((value, trail.head()))
+                })
+            })
+            .await;
+        match result {
+            Ok((value, head)) => {
+                self.inner.reachable.store(true, Ordering::Release);
+                if let Some(head) = head {
+                    self.inner.audit.committed(head);
+                }
+                Ok(value)
+            }
+            Err(error) => Err(self.database_error(error)),
+        }
+    }
+
+    /// Turns a database error into what callers see, notes it in the log, and closes the protected
+    /// routes when the database is gone.
+    fn database_error(&self, error: DbError) -> Error {
+        if matches!(error, DbError::Unreachable) {
+            self.inner.reachable.store(false, Ordering::Release);
+        }
+        tracing::error!(error = %error, "the database refused");
+        Error::Unavailable
+    }
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,63 @@
+//! Who was active when, in memory, written in batches: a request costs no write.
+//!
+//! A crash may lose the last second of activity, never a session or an end.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rollcall_core::{Error, Timestamp};
+
+use super::Service;
+use super::cache::CachedSession;
+use crate::db;
+use crate::db::sessions::Touch;
+
+/// The sessions whose activity is newer in memory than in the database.
+#[derive(Debug, Default)]
+pub struct Activity {
+    unwritten: Mutex<Vec<Arc<CachedSession>>>,
+}
+
+impl Activity {
+    /// Notes that a session was used.
+    pub fn touch(&self, session: &Arc<CachedSession>, now: Timestamp) {
+        if session.touch(now) {
+            self.lock().push(Arc::clone(session));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<CachedSession>>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Service {
+    /// Writes all activity that has not been written: once a second, before a list or a sweep that
+    /// needs it, and at shutdown. On failure it stays in memory for the next time.
+    pub async fn flush_activity(&self) -> Result<(), Error> {
+        let sessions = std::mem::take(&mut *self.inner.activity.lock());
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        let touches: Vec<Touch> = sessions
+            .iter()
+            .map(|session| {
+                session.activity_is_being_written();
+                Touch {
+                    id: session.record.id,
+                    last_activity_at: session.last_activity_at(),
+                    idle_expires_at: session.idle_expires_at(),
+                }
+            })
+            .collect();
+        let written = self.write(move |tx, _| Box::pin(async move { db::sessions::touch(tx, &touches).await })).await;
+        if written.is_err() {
+            let mut unwritten = self.inner.activity.lock();
+            for session in sessions {
+                if session.touch(session.last_activity_at()) {
+                    unwritten.push(session);
+                }
+            }
+        }
+        written.map(|_| ())
+    }
+}

@@ -1,0 +1,148 @@
+//! What the command line does to accounts, with the database at hand and nobody signed in.
+
+use rollcall_core::role::BuiltInRole;
+use rollcall_core::{
+    AuditAction, AuditOutcome, Email, EndReason, Error, Field, OrganisationId, Problem, UserId,
+};
+use zeroize::Zeroizing;
+
+use super::Service;
+use super::audit::{Describe, event};
+use super::password::Password;
+use super::sign_in::{account_key, user_ref};
+use crate::clock::uuid_v7;
+use crate::db::records::NewUser;
+use crate::db::{self, DbError};
+
+/// A user to be made.
+#[derive(Clone, Debug)]
+pub struct CreateUser {
+    /// The user name.
+    pub email: String,
+    /// What the user is called; the part of the e-mail before the @ where it is empty.
+    pub name: String,
+    /// The primary role.
+    pub role: BuiltInRole,
+    /// The organisation's name; it is made if there is none.
+    pub organisation: String,
+    /// True for a program's account.
+    pub service_account: bool,
+    /// The password; a one-time password is made where it is not given.
+    pub password: Option<Zeroizing<String>>,
+}
+
+impl Service {
+    /// Creates a user. Answers the one-time password, if one was made.
+    pub async fn create_user(&self, input: CreateUser) -> Result<(UserId, Option<Zeroizing<String>>), Error> {
+        let email = Email::parse(&input.email).ok_or(Error::Invalid(Field::Email, Problem::Malformed))?;
+        // Sign-in finds an account by its normal form, so it must be made in it.
+        let email = account_key(email.as_str());
+        let name = match input.name.trim() {
+            "" => email.split('@').next().unwrap_or_default().to_owned(),
+            name if name.chars().count() > 100 => return Err(Error::Invalid(Field::Name, Problem::TooLong(100))),
+            name if name.chars().any(char::is_control) => return Err(Error::Invalid(Field::Name, Problem::Malformed)),
+            name => name.to_owned(),
+        };
+        let organisation_name = input.organisation.trim().to_owned();
+        if organisation_name.is_empty() || organisation_name.chars().count() > 100 {
+            return Err(Error::Invalid(Field::Other, Problem::TooLong(100)));
+        }
+        let (password, one_time) = match input.password {
+            Some(given) => {
+                let about = [email.as_str(), &name];
+                (Password::chosen(&given, self.config().password_min_length, Field::Password, &about)?, None)
+            }
+            None => {
+                let (password, text) = Password::one_time(self.random());
+                (password, Some(text))
+            }
+        };
+        let now = self.now();
+        let user = NewUser {
+            id: UserId(uuid_v7(self.random(), now)),
+            organisation_id: OrganisationId(uuid_v7(self.random(), now)),
+            email,
+            name,
+            role_key: input.role.key().to_owned(),
+            service_account: input.service_account,
+            password_hash: Some(self.inner.hasher.hash_now(&password, self.random())),
+            password_change_required: one_time.is_some(),
+            created_at: now,
+        };
+        let id = user.id;
+        let created = self
+            .write(move |tx, trail| {
+                Box::pin(async move {
+                    let organisation = match db::organisations::find_by_name(tx, &organisation_name).await? {
+                        Some(organisation) => organisation.id,
+                        None => {
+                            db::organisations::create(tx, user.organisation_id, &organisation_name, now).await?;
+                            user.organisation_id
+                        }
+                    };
+                    let user = NewUser { organisation_id: organisation, ..user };
+                    match db::users::create(tx, &user).await {
+                        Err(DbError::Unique(_)) => return Ok(false),
+                        other => other?,
+                    }
+                    let target = rollcall_core::UserRef {
+                        id: user.id,
+                        email: user.email.clone(),
+                        name: user.name.clone(),
+                        service_account: user.service_account,
+                    };
+                    let record = event(now, AuditAction::UserCreated, AuditOutcome::Success, None)
+                        .to(&target, organisation)
+                        .with(format!("role {}", user.role_key));
+                    trail.append(tx, &record).await?;
+                    Ok(true)
+                })
+            })
+            .await?;
+        if created { Ok((id, one_time)) } else { Err(Error::EmailTaken) }
+    }
+
+    /// Unlocks an account. False if it was not locked. Works while a server runs: locks are never
+    /// cached.
+    pub async fn unlock_user(&self, email: &str) -> Result<bool, Error> {
+        let key = account_key(email);
+        let user = db::users::find_by_email(self.db().reader(), &key).await.map_err(|error| self.database_error(error))?;
+        let user = user.ok_or(Error::NotFound)?;
+        let record = event(self.now(), AuditAction::UserUnlocked, AuditOutcome::Success, None)
+            .to(&user_ref(&user), user.organisation_id)
+            .with("command line");
+        self.write(move |tx, trail| {
+            Box::pin(async move {
+                let unlocked = db::attempts::unlock(tx, &key).await?;
+                if unlocked {
+                    trail.append(tx, &record).await?;
+                }
+                Ok(unlocked)
+            })
+        })
+        .await
+    }
+
+    /// Gives a user a one-time password and ends all their sessions. Lifts no lock.
+    pub async fn reset_password(&self, email: &str) -> Result<Zeroizing<String>, Error> {
+        let key = account_key(email);
+        let user = db::users::find_by_email(self.db().reader(), &key).await.map_err(|error| self.database_error(error))?;
+        let user = user.ok_or(Error::NotFound)?;
+        let (password, text) = Password::one_time(self.random());
+        let hash = self.inner.hasher.hash_now(&password, self.random());
+        let now = self.now();
+        let record = event(now, AuditAction::PasswordReset, AuditOutcome::Success, None)
+            .to(&user_ref(&user), user.organisation_id)
+            .with("command line");
+        self.write(move |tx, trail| {
+            Box::pin(async move {
+                db::users::set_password(tx, user.id, &hash, true).await?;
+                db::users::end_before(tx, user.id, now, EndReason::PasswordReset).await?;
+                trail.append(tx, &record).await
+            })
+        })
+        .await?;
+        self.inner.cache.authority_changed();
+        Ok(text)
+    }
+}

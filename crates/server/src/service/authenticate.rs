@@ -1,0 +1,200 @@
+//! Checking a token, and rotating it.
+//!
+//! What a token means is decided by `core::rotation::judge` and `core::session::state_at`; this file
+//! finds the facts, writes by conditional updates, and looks again when somebody else was first.
+
+use std::sync::Arc;
+
+use rollcall_core::rotation::{self, Verdict};
+use rollcall_core::session::state_at;
+use rollcall_core::{AuditAction, AuditOutcome, EndReason, Error, SessionId, Timestamp};
+
+use super::audit::{Describe, event};
+use super::cache::CachedSession;
+use super::caller::Caller;
+use super::facts::RequestFacts;
+use super::token::Token;
+use super::Service;
+use crate::db;
+
+/// How often somebody else may be first before this request gives up; each time means that another
+/// request has changed the session, so two are rare and six do not happen.
+const MOST_ROUNDS: usize = 6;
+
+/// What a token turned out to be.
+#[derive(Debug)]
+pub enum Authentication {
+    /// A live session; with the successor that the answer must carry, if any.
+    Live {
+        /// Who asks.
+        caller: Caller,
+        /// The token to use from now on.
+        successor: Option<Token>,
+    },
+    /// It was a session's, and the session has ended.
+    Dead {
+        /// Which session.
+        session: SessionId,
+        /// Why.
+        reason: EndReason,
+        /// When.
+        at: Timestamp,
+    },
+    /// Nobody's.
+    Unknown,
+}
+
+impl Service {
+    /// Checks a token and notes the activity. Rotates if it is due and `may_rotate`.
+    ///
+    /// `Unavailable` when the database was unreachable last time, without asking the cache, or when it
+    /// is needed now and does not answer.
+    pub async fn authenticate(&self, token: &Token, may_rotate: bool, facts: &RequestFacts) -> Result<Authentication, Error> {
+        if !self.is_reachable() {
+            return Err(Error::Unavailable);
+        }
+        let key = token.lineage_hash();
+        let mut known = self.inner.cache.get(&key);
+        for _ in 0..MOST_ROUNDS {
+            let (session, fresh) = match known.take() {
+                Some(session) => (session, false),
+                None => match self.read_session(&key).await? {
+                    Some(session) => (session, true),
+                    None => return Ok(Authentication::Unknown),
+                },
+            };
+            let now = self.now();
+            let record = &session.record;
+            let standing = token.standing(&record.rotation_key, &record.secret_hash, record.generation);
+            if let Err((at, reason)) = state_at(&session.life(), now) {
+                // The reason is only for someone who can show a token of this very session.
+                return Ok(match standing {
+                    rotation::Standing::Unknown => Authentication::Unknown,
+                    _ => Authentication::Dead { session: record.id, reason, at },
+                });
+            }
+            let verdict = rotation::judge(standing, record.first_used_at, now, self.config().rotate_every);
+            let successor = match verdict {
+                Verdict::Accept | Verdict::AcceptLate => None,
+                Verdict::AcceptFirstUse => {
+                    if self.note_first_use(&key, &session, now).await == Written::Late {
+                        continue;
+                    }
+                    None
+                }
+                Verdict::Rotate if may_rotate => match self.rotate(&key, &session, token).await {
+                    (Written::Late, _) => continue,
+                    (_, successor) => successor,
+                },
+                Verdict::Rotate => None,
+                Verdict::AnswerSuccessor => may_rotate.then(|| token.next(&record.rotation_key)),
+                // What is not accepted is never decided by a copy.
+                Verdict::Theft | Verdict::Unknown if !fresh => continue,
+                Verdict::Theft => {
+                    self.end_for_token_reuse(&key, &session, facts).await?;
+                    return Ok(Authentication::Dead { session: record.id, reason: EndReason::TokenReuse, at: now });
+                }
+                Verdict::Unknown => return Ok(Authentication::Unknown),
+            };
+            self.inner.activity.touch(&session, now);
+            return Ok(Authentication::Live { caller: Caller { session }, successor });
+        }
+        tracing::warn!("a session changed again and again while a request was checked");
+        Err(Error::Unavailable)
+    }
+
+    async fn read_session(&self, key: &[u8; 32]) -> Result<Option<Arc<CachedSession>>, Error> {
+        for _ in 0..MOST_ROUNDS {
+            let authority_version = self.inner.cache.authority_version();
+            let found = db::sessions::find_by_lineage(self.db().reader(), key).await;
+            let Some((record, authority)) = found.map_err(|error| self.database_error(error))? else {
+                return Ok(None);
+            };
+            let read = CachedSession::new(record, Arc::new(authority), authority_version);
+            if read.record.ended.is_some() {
+                return Ok(Some(Arc::new(read)));
+            }
+            // `None`: it ended, or changed, between the read and now; the next read sees that.
+            if let Some(session) = self.inner.cache.fill(*key, read) {
+                return Ok(Some(session));
+            }
+        }
+        Err(Error::Unavailable)
+    }
+
+    async fn note_first_use(&self, key: &[u8; 32], session: &Arc<CachedSession>, now: Timestamp) -> Written {
+        let (id, generation) = (session.record.id, session.record.generation);
+        let written = self
+            .write(move |tx, _| Box::pin(async move { db::sessions::note_first_use(tx, id, generation, now).await }))
+            .await;
+        match written {
+            Ok(true) => {
+                let used = session.changed(|record| record.first_used_at = Some(now));
+                self.inner.cache.changed(*key, Arc::new(used));
+                Written::Done
+            }
+            Ok(false) => Written::Late,
+            Err(_) => Written::Refused,
+        }
+    }
+
+    async fn rotate(&self, key: &[u8; 32], session: &Arc<CachedSession>, token: &Token) -> (Written, Option<Token>) {
+        let successor = token.next(&session.record.rotation_key);
+        let (id, generation) = (session.record.id, session.record.generation);
+        let (old, new) = (session.record.secret_hash, successor.secret_hash());
+        let written = self
+            .write(move |tx, _| Box::pin(async move { db::sessions::rotate(tx, id, generation, &old, &new).await }))
+            .await;
+        match written {
+            Ok(true) => {
+                let rotated = session.changed(|record| {
+                    record.secret_hash = new;
+                    record.generation += 1;
+                    record.first_used_at = None;
+                });
+                self.inner.cache.changed(*key, Arc::new(rotated));
+                metrics::counter!("rollcall_rotations_total").increment(1);
+                (Written::Done, Some(successor))
+            }
+            Ok(false) => (Written::Late, None),
+            // A refused rotation does not fail the request; the next one tries again.
+            Err(_) => (Written::Refused, None),
+        }
+    }
+
+    async fn end_for_token_reuse(&self, key: &[u8; 32], session: &CachedSession, facts: &RequestFacts) -> Result<(), Error> {
+        let now = self.now();
+        let id = session.record.id;
+        let record = event(now, AuditAction::TokenReused, AuditOutcome::Success, Some(facts))
+            .to(&session.authority.user, session.authority.organisation.id)
+            .on(id);
+        self.flush_activity().await?;
+        let ended = self
+            .write(move |tx, trail| {
+                Box::pin(async move {
+                    let ended = db::sessions::end(tx, id, now, EndReason::TokenReuse, None, None).await?;
+                    if ended {
+                        trail.append(tx, &record).await?;
+                    }
+                    Ok(ended)
+                })
+            })
+            .await?;
+        self.inner.cache.ended(*key);
+        if ended {
+            super::ending::count_end(EndReason::TokenReuse, 1);
+            tracing::warn!(session.id = %id, "a retired token was presented; its session was ended");
+        }
+        Ok(())
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Written {
+    /// The update took effect.
+    Done,
+    /// Somebody else changed the row first.
+    Late,
+    /// The database refused.
+    Refused,
+}

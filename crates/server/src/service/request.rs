@@ -1,0 +1,364 @@
+//! One request's view of the service: `core::Backend` for both doors.
+//!
+//! It knows who asks, and collects what the answer must carry besides its body. Tokens leave through
+//! `effects` only, into a header that the HTTP layer writes.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
+use rollcall_core::backend::{Answer, Backend};
+use rollcall_core::{
+    AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, EndResult, Error, Kind, LastEnd, Me,
+    OwnScope, Page, Session, SessionId, SessionQuery, SessionStats, SignIn, Surroundings, Timestamp, UserId,
+};
+
+use super::audit::event;
+use super::authenticate::Authentication;
+use super::caller::Caller;
+use super::facts::{Presented, RequestFacts};
+use super::token::Token;
+use super::{Service, zones};
+
+/// The door that a request came through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Door {
+    /// A page.
+    Page,
+    /// A server function of our own pages.
+    Rpc,
+    /// The REST API.
+    Api,
+    /// Files and streams: never rotates.
+    Quiet,
+}
+
+/// What to do with the session cookie.
+#[derive(Clone, Debug, Default)]
+pub enum CookieEffect {
+    /// Leave it.
+    #[default]
+    Keep,
+    /// Set it to this token; with an age in seconds if it is to outlive the browser.
+    Set {
+        /// The token.
+        token: Token,
+        /// `Max-Age`; `None` for a cookie that the browser forgets when it closes.
+        max_age: Option<i64>,
+    },
+    /// Expire it.
+    Expire,
+}
+
+/// What an answer must carry besides its body.
+#[derive(Clone, Debug, Default)]
+pub struct Effects {
+    /// The session cookie.
+    pub cookie: CookieEffect,
+    /// The successor of a program's token, for the `Session-Token` header.
+    pub bearer: Option<Token>,
+    /// Whether the browser should forget what it has stored of us.
+    pub clear_site_data: bool,
+    /// The first error that a call answered: the status of a page or a server function.
+    pub error: Option<Error>,
+    /// Where to send the browser.
+    pub redirect: Option<String>,
+}
+
+enum Who {
+    Caller(Caller),
+    Dead(LastEnd),
+    Nobody,
+    Refused(Error),
+}
+
+/// The backend of one request.
+pub struct RequestBackend {
+    service: Service,
+    facts: RequestFacts,
+    with_cookie: bool,
+    who: Who,
+    effects: Mutex<Effects>,
+}
+
+impl RequestBackend {
+    /// Looks at the credential that came with the request. Never fails: what is wrong is remembered, and
+    /// every call that needs a session answers it.
+    pub async fn open(service: Service, facts: RequestFacts, presented: Presented, door: Door) -> Self {
+        let mut effects = Effects::default();
+        let with_cookie = matches!(presented, Presented::Cookie(_) | Presented::UnreadableCookie);
+        let who = match &presented {
+            Presented::Nothing | Presented::UnreadableCookie | Presented::UnreadableBearer => Who::Nobody,
+            Presented::Ambiguous => {
+                let now = service.now();
+                service
+                    .note_event(event(now, AuditAction::CredentialsAmbiguous, AuditOutcome::Refused, Some(&facts)))
+                    .await;
+                Who::Refused(Error::AmbiguousCredentials)
+            }
+            Presented::Cookie(token) | Presented::Bearer(token) => {
+                match service.authenticate(token, door != Door::Quiet, &facts).await {
+                    Ok(Authentication::Live { caller, successor }) => {
+                        match (successor, with_cookie) {
+                            (Some(token), true) => {
+                                let max_age = service.cookie_max_age(&caller);
+                                effects.cookie = CookieEffect::Set { token, max_age };
+                            }
+                            (Some(token), false) => effects.bearer = Some(token),
+                            (None, _) => {}
+                        }
+                        Who::Caller(caller)
+                    }
+                    Ok(Authentication::Dead { reason, at, .. }) => Who::Dead(LastEnd { reason, at }),
+                    Ok(Authentication::Unknown) => Who::Nobody,
+                    Err(error) => Who::Refused(error),
+                }
+            }
+        };
+        Self { service, facts, with_cookie, who, effects: Mutex::new(effects) }
+    }
+
+    /// Who asks, if somebody is signed in.
+    pub fn caller(&self) -> Option<&Caller> {
+        match &self.who {
+            Who::Caller(caller) => Some(caller),
+            _ => None,
+        }
+    }
+
+    /// Whether the request can be served at all: two credentials, or a database that is away, cannot.
+    pub fn refused(&self) -> Option<Error> {
+        match &self.who {
+            Who::Refused(error) => Some(*error),
+            _ => None,
+        }
+    }
+
+    /// The facts of the request.
+    pub fn facts(&self) -> &RequestFacts {
+        &self.facts
+    }
+
+    /// What the answer must carry, as far as the calls have gone.
+    pub fn effects(&self) -> Effects {
+        self.lock().clone()
+    }
+
+    /// Signs a program in: the token is answered, and no cookie is set.
+    pub async fn sign_in_for_token(&self, input: SignIn) -> Result<(Session, Token), Error> {
+        if let Some(error) = self.refused() {
+            return self.noted(Err(error));
+        }
+        self.noted(self.service.sign_in(input, Kind::Api, None, &self.facts).await)
+    }
+
+    /// The next sessions that the caller may see, newest first; for answers that are streamed.
+    pub async fn sessions_after(&self, after: Option<(Timestamp, SessionId)>, limit: u64) -> Result<Vec<Session>, Error> {
+        let work = async { self.service.sessions_after(self.signed_in()?, after, limit).await };
+        self.noted(work.await)
+    }
+
+    /// The caller, whose password need not be changed first.
+    pub fn signed_in(&self) -> Result<&Caller, Error> {
+        let caller = self.anyone_signed_in()?;
+        if caller.password_change_required() { Err(Error::PasswordChangeRequired) } else { Ok(caller) }
+    }
+
+    fn anyone_signed_in(&self) -> Result<&Caller, Error> {
+        match &self.who {
+            Who::Caller(caller) => Ok(caller),
+            Who::Dead(_) | Who::Nobody => Err(Error::Unauthenticated),
+            Who::Refused(error) => Err(*error),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Effects> {
+        self.effects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            self.lock().error.get_or_insert(*error);
+        }
+        result
+    }
+
+    fn answer<'a, T: Send + 'a>(
+        &'a self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'a,
+    ) -> Answer<'a, T> {
+        Box::pin(async move { self.noted(work.await) })
+    }
+
+    fn after_end(&self, result: EndResult) -> EndResult {
+        if result.signed_out {
+            self.forget_cookie();
+        }
+        result
+    }
+
+    fn forget_cookie(&self) {
+        let mut effects = self.lock();
+        // A successor that was made for this very request is dead too.
+        effects.bearer = None;
+        effects.cookie = if self.with_cookie { CookieEffect::Expire } else { CookieEffect::Keep };
+        effects.clear_site_data = self.with_cookie;
+    }
+}
+
+impl Backend for RequestBackend {
+    fn redirect(&self, path: &str) {
+        self.lock().redirect = Some(path.to_owned());
+    }
+
+    fn surroundings(&self) -> Answer<'_, Surroundings> {
+        self.answer(async {
+            let viewer = self.caller().map(Caller::viewer);
+            let now = self.service.now();
+            let chosen = viewer.as_ref().and_then(|viewer| viewer.time_zone.as_deref());
+            let zone = chosen
+                .or(self.facts.browser_zone.as_deref())
+                .and_then(zones::parse)
+                .unwrap_or(self.service.config().time_zone);
+            Ok(Surroundings {
+                viewer,
+                now,
+                zone: self.service.inner.zones.table(zone, now),
+                support_contact: self.service.config().support_contact.clone(),
+                request_id: self.facts.request_id.clone(),
+                https_needed: self.facts.https_needed,
+                password_min_length: self.service.config().password_min_length,
+            })
+        })
+    }
+
+    fn last_end(&self) -> Answer<'_, Option<LastEnd>> {
+        self.answer(async {
+            match &self.who {
+                Who::Dead(end) => {
+                    if self.with_cookie {
+                        self.lock().cookie = CookieEffect::Expire;
+                    }
+                    Ok(Some(*end))
+                }
+                // A database that is away is no reason to say that a session has ended.
+                Who::Refused(Error::Unavailable) => Err(Error::Unavailable),
+                _ => Ok(None),
+            }
+        })
+    }
+
+    fn sign_in(&self, input: SignIn) -> Answer<'_, Session> {
+        self.answer(async {
+            if let Some(error) = self.refused() {
+                return Err(error);
+            }
+            let replaces = self.caller().filter(|_| self.with_cookie);
+            let keep = input.keep;
+            let (session, token) = self.service.sign_in(input, Kind::Console, replaces, &self.facts).await?;
+            let max_age = keep.then(|| session.absolute_expires_at.seconds_since(self.service.now()));
+            self.lock().cookie = CookieEffect::Set { token, max_age };
+            Ok(session)
+        })
+    }
+
+    fn sign_out(&self) -> Answer<'_, ()> {
+        self.answer(async {
+            match &self.who {
+                Who::Caller(caller) => self.service.sign_out(caller, &self.facts).await?,
+                Who::Refused(error) => return Err(*error),
+                Who::Dead(_) | Who::Nobody => {}
+            }
+            self.forget_cookie();
+            Ok(())
+        })
+    }
+
+    fn me(&self) -> Answer<'_, Me> {
+        self.answer(async { Ok(self.service.me(self.signed_in()?)) })
+    }
+
+    fn change_password(&self, input: ChangePassword) -> Answer<'_, ()> {
+        self.answer(async {
+            let caller = self.anyone_signed_in()?;
+            let token = self.service.change_password(caller, &self.facts, input).await?;
+            let mut effects = self.lock();
+            if self.with_cookie {
+                let max_age = self.service.cookie_max_age(caller);
+                effects.cookie = CookieEffect::Set { token, max_age };
+            } else {
+                effects.bearer = Some(token);
+            }
+            Ok(())
+        })
+    }
+
+    fn set_time_zone(&self, zone: Option<String>) -> Answer<'_, ()> {
+        self.answer(async { self.service.set_time_zone(self.signed_in()?, zone).await })
+    }
+
+    fn time_zones(&self) -> Vec<&'static str> {
+        zones::names()
+    }
+
+    fn list_own_sessions(&self, query: SessionQuery) -> Answer<'_, Page<Session>> {
+        self.answer(async move { self.service.list_own_sessions(self.signed_in()?, &query).await })
+    }
+
+    fn find_own_session(&self, id: SessionId) -> Answer<'_, Session> {
+        self.answer(async move { self.service.find_own_session(self.signed_in()?, id).await })
+    }
+
+    fn end_own_session(&self, id: SessionId) -> Answer<'_, EndResult> {
+        self.answer(async move {
+            let result = self.service.end_own_session(self.signed_in()?, &self.facts, id).await;
+            result.map(|result| self.after_end(result))
+        })
+    }
+
+    fn end_own_sessions(&self, scope: OwnScope) -> Answer<'_, EndResult> {
+        self.answer(async move {
+            let result = self.service.end_own_sessions(self.signed_in()?, &self.facts, scope).await;
+            result.map(|result| self.after_end(result))
+        })
+    }
+
+    fn list_sessions(&self, query: SessionQuery) -> Answer<'_, Page<Session>> {
+        self.answer(async move { self.service.list_sessions(self.signed_in()?, &query).await })
+    }
+
+    fn count_sessions(&self, query: SessionQuery) -> Answer<'_, u64> {
+        self.answer(async move { self.service.count_sessions(self.signed_in()?, &query).await })
+    }
+
+    fn session_stats(&self) -> Answer<'_, SessionStats> {
+        self.answer(async { self.service.session_stats(self.signed_in()?).await })
+    }
+
+    fn find_session(&self, id: SessionId) -> Answer<'_, Session> {
+        self.answer(async move { self.service.find_session(self.signed_in()?, id).await })
+    }
+
+    fn end_session(&self, id: SessionId, note: Option<String>) -> Answer<'_, EndResult> {
+        self.answer(async move {
+            let result = self.service.end_session(self.signed_in()?, &self.facts, id, note.as_deref()).await;
+            result.map(|result| self.after_end(result))
+        })
+    }
+
+    fn end_user_sessions(&self, user: UserId, include_current: bool) -> Answer<'_, EndResult> {
+        self.answer(async move {
+            let result = self.service.end_user_sessions(self.signed_in()?, &self.facts, user, include_current).await;
+            result.map(|result| self.after_end(result))
+        })
+    }
+
+    fn list_audit(&self, query: AuditQuery) -> Answer<'_, Page<AuditEvent>> {
+        self.answer(async move { self.service.list_audit(self.signed_in()?, &query).await })
+    }
+}
+
+impl std::fmt::Debug for RequestBackend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestBackend").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}

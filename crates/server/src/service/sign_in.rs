@@ -1,0 +1,289 @@
+//! Signing in with a password.
+//!
+//! Every attempt, for unknown, locked, disabled and single-sign-on-only names too, takes the same road:
+//! one try taken by a conditional update, one Argon2id comparison, one transaction. There is one answer
+//! for every failure.
+
+use rollcall_core::{
+    AuditAction, AuditOutcome, EndReason, Error, Field, Kind, Method, Problem, Session, SessionId, SignIn,
+    Timestamp, UserRef,
+};
+use unicode_normalization::UnicodeNormalization;
+
+use super::audit::{Describe, event};
+use super::cache::idle_expiry;
+use super::caller::Caller;
+use super::facts::RequestFacts;
+use super::password::Password;
+use super::throttle::Throttled;
+use super::token::Token;
+use super::{Service, user_agent};
+use crate::clock::uuid_v7;
+use crate::db;
+use crate::db::records::{SessionRecord, UserRecord};
+
+/// The longest session name, in characters.
+pub const LONGEST_SESSION_NAME: u32 = 80;
+
+/// What is known of an account while a password is compared.
+pub(super) struct Attempt {
+    pub(super) key: String,
+    pub(super) user: Option<UserRecord>,
+    /// Tries taken with this one; `None` when the account is locked.
+    pub(super) tries: Option<i64>,
+    pub(super) matches: bool,
+}
+
+impl Service {
+    /// Signs in and makes a session with a new token. `replaces` is the session that came with the
+    /// request; it ends.
+    pub async fn sign_in(
+        &self,
+        input: SignIn,
+        kind: Kind,
+        replaces: Option<&Caller>,
+        facts: &RequestFacts,
+    ) -> Result<(Session, Token), Error> {
+        let name = session_name(input.name.as_deref(), facts)?;
+        if input.email.trim().is_empty() {
+            return Err(Error::Invalid(Field::Email, Problem::Missing));
+        }
+        if input.password.is_empty() {
+            return Err(Error::Invalid(Field::Password, Problem::Missing));
+        }
+        let password = Password::presented(&input.password)
+            .ok_or(Error::Invalid(Field::Password, Problem::TooLong(super::password::MAX_LENGTH)))?;
+        let taken_at = self.now();
+        if let Err(Throttled { retry_after_seconds }) = self.inner.throttle.take(facts.ip, taken_at) {
+            count_sign_in(AuditOutcome::Throttled);
+            return Err(Error::TooManyAttempts(retry_after_seconds));
+        }
+        let key = account_key(&input.email);
+        let Some(_turn) = self.inner.turns.wait(key.clone()).await else {
+            count_sign_in(AuditOutcome::Throttled);
+            return Err(Error::TooManyAttempts(1));
+        };
+        let attempt = self.attempt(key, &password).await?;
+        let Some(user) = attempt.user.as_ref().filter(|user| attempt.tries.is_some() && attempt.matches && usable(user)) else {
+            self.note_failure(&attempt, AuditAction::SignIn, facts).await?;
+            return Err(Error::SignInFailed);
+        };
+        let signed_in = self.open_session(user, &attempt, &password, name, kind, input.keep, replaces, facts).await?;
+        self.inner.throttle.succeeded(facts.ip, taken_at);
+        count_sign_in(AuditOutcome::Success);
+        Ok(signed_in)
+    }
+
+    /// Takes a try and compares, for sign-in and for the current password on the security page.
+    pub(super) async fn attempt(&self, key: String, password: &Password) -> Result<Attempt, Error> {
+        let user = db::users::find_by_email(self.db().reader(), &key).await.map_err(|error| self.database_error(error))?;
+        let (taken_key, now, limit) = (key.clone(), self.now(), i64::from(self.config().lock_after));
+        let unlock_before = self.config().unlock_after.map(|after| now - after);
+        let tries = self
+            .write(move |tx, _| {
+                Box::pin(async move { db::attempts::take_try(tx, &taken_key, now, limit, unlock_before).await })
+            })
+            .await?;
+        let hash = user.as_ref().and_then(|user| user.password_hash.as_deref());
+        let matches = self.inner.hasher.matches(password, hash).await.map_err(|_| Error::TooManyAttempts(1))?;
+        Ok(Attempt { key, user, tries, matches })
+    }
+
+    /// Notes a failed attempt, and the lock if it was the last try.
+    pub(super) async fn note_failure(&self, attempt: &Attempt, action: AuditAction, facts: &RequestFacts) -> Result<(), Error> {
+        let now = self.now();
+        let outcome = match (&attempt.user, attempt.tries) {
+            (_, None) => AuditOutcome::Locked,
+            (Some(user), Some(_)) if attempt.matches && !usable(user) => AuditOutcome::Disabled,
+            _ => AuditOutcome::WrongPassword,
+        };
+        let about = |action, outcome| {
+            let record = event(now, action, outcome, Some(facts));
+            match &attempt.user {
+                Some(user) => record.to(&user_ref(user), user.organisation_id),
+                // People type passwords into the wrong field: what is no address is not kept.
+                None => match rollcall_core::Email::parse(&attempt.key) {
+                    Some(email) => record.with(format!("unknown name {email}")),
+                    None => record.with("unknown name"),
+                },
+            }
+        };
+        let (failed, locked) = (about(action, outcome), about(AuditAction::UserLocked, AuditOutcome::Success));
+        let last_try = attempt.tries == Some(i64::from(self.config().lock_after));
+        let key = attempt.key.clone();
+        self.write(move |tx, trail| {
+            Box::pin(async move {
+                trail.append(tx, &failed).await?;
+                if last_try && db::attempts::lock(tx, &key, now).await? {
+                    trail.append(tx, &locked).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+        count_sign_in(outcome);
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call site; each is a different thing")]
+    async fn open_session(
+        &self,
+        user: &UserRecord,
+        attempt: &Attempt,
+        password: &Password,
+        name: String,
+        kind: Kind,
+        keep: bool,
+        replaces: Option<&Caller>,
+        facts: &RequestFacts,
+    ) -> Result<(Session, Token), Error> {
+        let now = self.now();
+        let token = Token::generate(self.random());
+        let record = self.new_session(user, &token, name, kind, keep, facts, now);
+        let (id, user_id) = (record.id, user.id);
+        let person = user_ref(user);
+        let by_user = |action| {
+            event(now, action, AuditOutcome::Success, Some(facts))
+                .by(user.id, &user.name)
+                .to(&person, user.organisation_id)
+        };
+        let signed_in = by_user(AuditAction::SignIn).on(id);
+        let created = by_user(AuditAction::SessionCreated).on(id).with(kind.as_str());
+        let replaced = replaces.map(|caller| {
+            let old = event(now, AuditAction::SessionEnded, AuditOutcome::Success, Some(facts))
+                .by(user.id, &user.name)
+                .to(&caller.session.authority.user, caller.organisation_id())
+                .on(caller.session_id())
+                .with(EndReason::Replaced.as_str());
+            (caller.session_id(), old)
+        });
+        // Raising the cost of hashing reaches each account at its next sign-in.
+        let rehashed = match user.password_hash.as_deref() {
+            Some(old) if self.inner.hasher.is_outdated(old) => {
+                let new = self.inner.hasher.hash(password, self.random()).await.map_err(|_| Error::TooManyAttempts(1))?;
+                Some((old.to_owned(), new))
+            }
+            _ => None,
+        };
+        let (key, email, stored) = (attempt.key.clone(), user.email.clone(), record.clone());
+        if replaced.is_some() {
+            self.flush_activity().await?;
+        }
+        let ended_one = self
+            .write(move |tx, trail| {
+                Box::pin(async move {
+                    db::attempts::give_back(tx, &key).await?;
+                    if let Some((old, new)) = rehashed {
+                        db::users::replace_hash(tx, user_id, &old, &new).await?;
+                    }
+                    db::sessions::insert(tx, &stored, &email).await?;
+                    db::users::note_sign_in(tx, user_id, now).await?;
+                    trail.append(tx, &signed_in).await?;
+                    trail.append(tx, &created).await?;
+                    let Some((old, record)) = replaced else { return Ok(false) };
+                    let ended = db::sessions::end(tx, old, now, EndReason::Replaced, Some(user_id), None).await?;
+                    if ended {
+                        trail.append(tx, &record).await?;
+                    }
+                    Ok(ended)
+                })
+            })
+            .await?;
+        if let Some(caller) = replaces {
+            self.inner.cache.ended(caller.session.record.lineage_hash);
+        }
+        if ended_one {
+            super::ending::count_end(EndReason::Replaced, 1);
+        }
+        let mut session = self.find_for_owner(user_id, id).await?;
+        session.current = true;
+        Ok((session, token))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call site; each is a different thing")]
+    fn new_session(
+        &self,
+        user: &UserRecord,
+        token: &Token,
+        name: String,
+        kind: Kind,
+        keep: bool,
+        facts: &RequestFacts,
+        now: Timestamp,
+    ) -> SessionRecord {
+        let agent = user_agent::parse(&facts.user_agent);
+        let timeouts = self.config().timeouts_for(kind, keep);
+        let idle_timeout_seconds = i64::try_from(timeouts.idle.as_secs()).unwrap_or(i64::MAX);
+        let mut rotation_key = [0; 32];
+        self.random().fill(&mut rotation_key);
+        SessionRecord {
+            id: SessionId(uuid_v7(self.random(), now)),
+            user_id: user.id,
+            organisation_id: user.organisation_id,
+            lineage_hash: token.lineage_hash(),
+            secret_hash: token.secret_hash(),
+            rotation_key,
+            generation: 0,
+            // At sign-in the first use is written at once.
+            first_used_at: Some(now),
+            name,
+            kind,
+            method: Method::Password,
+            keep,
+            ip: facts.ip.to_string(),
+            user_agent: facts.user_agent.clone(),
+            browser: agent.browser,
+            system: agent.system,
+            server_name: self.config().server_name.clone(),
+            created_at: now,
+            last_activity_at: now,
+            idle_timeout_seconds,
+            idle_expires_at: idle_expiry(now, idle_timeout_seconds),
+            absolute_expires_at: now + timeouts.absolute,
+            ended: None,
+        }
+    }
+}
+
+/// The key that one account's attempts are counted under, however the name was written: trim, NFKC,
+/// lower case, and no more than an address can have.
+pub(super) fn account_key(name: &str) -> String {
+    let normal: String = name.trim().nfkc().collect::<String>().to_lowercase();
+    normal.chars().filter(|c| !c.is_control()).take(254).collect()
+}
+
+pub(super) fn user_ref(user: &UserRecord) -> UserRef {
+    UserRef { id: user.id, email: user.email.clone(), name: user.name.clone(), service_account: user.service_account }
+}
+
+fn usable(user: &UserRecord) -> bool {
+    user.enabled && !user.deleted && user.organisation_enabled
+}
+
+fn session_name(given: Option<&str>, facts: &RequestFacts) -> Result<String, Error> {
+    let given = given.map(str::trim).filter(|name| !name.is_empty());
+    match given {
+        Some(name) if name.chars().count() > LONGEST_SESSION_NAME as usize => {
+            Err(Error::Invalid(Field::Name, Problem::TooLong(LONGEST_SESSION_NAME)))
+        }
+        Some(name) if name.chars().any(char::is_control) => Err(Error::Invalid(Field::Name, Problem::Malformed)),
+        Some(name) => Ok(name.nfc().collect()),
+        None => Ok(user_agent::session_name(&user_agent::parse(&facts.user_agent))),
+    }
+}
+
+fn count_sign_in(outcome: AuditOutcome) {
+    metrics::counter!("rollcall_sign_ins_total", "outcome" => outcome.as_str()).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_name_is_one_account() {
+        for spelling in ["nora@acme.io", " Nora@Acme.IO ", "NORA@ACME.IO", "\u{FF4E}ora@acme.io", "nora@acme.io\n"] {
+            assert_eq!(account_key(spelling), "nora@acme.io", "{spelling:?}");
+        }
+    }
+}

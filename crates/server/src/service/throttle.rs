@@ -1,0 +1,181 @@
+//! Limits on attempts: per address over time, per account one after another.
+//!
+//! Both live in memory and are bounded: a flood of new names or addresses pushes out the oldest ones,
+//! never the server. What must survive a restart, the tries of an account, is in the database.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rollcall_core::Timestamp;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+use super::facts::network_of;
+
+const MOST_ADDRESSES: usize = 100_000;
+const MOST_WAITING: usize = 10;
+
+/// Counts failed sign-ins per address (IPv6: its /64) in a sliding window.
+#[derive(Debug)]
+pub struct AddressThrottle {
+    most_failures: usize,
+    window: Duration,
+    failures: Mutex<HashMap<IpAddr, VecDeque<Timestamp>>>,
+}
+
+/// The address has failed too often.
+#[derive(Clone, Copy, Debug)]
+pub struct Throttled {
+    /// Seconds until the next attempt is looked at.
+    pub retry_after_seconds: u32,
+}
+
+impl AddressThrottle {
+    /// Lets `most_failures` attempts fail within `window`.
+    pub fn new(most_failures: usize, window: Duration) -> Self {
+        Self { most_failures, window, failures: Mutex::default() }
+    }
+
+    /// Takes one attempt, counted as failed until `succeeded` gives it back; so parallel attempts
+    /// cannot slip past the limit.
+    pub fn take(&self, ip: IpAddr, now: Timestamp) -> Result<(), Throttled> {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.len() >= MOST_ADDRESSES {
+            failures.retain(|_, times| times.back().is_some_and(|last| *last + self.window > now));
+            if failures.len() >= MOST_ADDRESSES
+                && let Some(oldest) = failures.iter().min_by_key(|(_, times)| times.back().copied()).map(|(ip, _)| *ip)
+            {
+                failures.remove(&oldest);
+            }
+        }
+        let times = failures.entry(network_of(ip)).or_default();
+        while times.front().is_some_and(|first| *first + self.window <= now) {
+            times.pop_front();
+        }
+        match times.front() {
+            Some(first) if times.len() >= self.most_failures => {
+                let wait = (*first + self.window).micros_since(now).div_euclid(1_000_000) + 1;
+                Err(Throttled { retry_after_seconds: u32::try_from(wait).unwrap_or(u32::MAX) })
+            }
+            _ => {
+                times.push_back(now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives an attempt back: it did not fail.
+    pub fn succeeded(&self, ip: IpAddr, taken_at: Timestamp) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let network = network_of(ip);
+        if let Some(times) = failures.get_mut(&network) {
+            if let Some(index) = times.iter().rposition(|time| *time == taken_at) {
+                times.remove(index);
+            }
+            if times.is_empty() {
+                failures.remove(&network);
+            }
+        }
+    }
+}
+
+/// Lets the attempts on one account run one after another; at most ten wait.
+#[derive(Debug)]
+pub struct Turns<K> {
+    queues: Mutex<HashMap<K, Arc<AsyncMutex<()>>>>,
+}
+
+/// A turn; the next one begins when it is dropped.
+#[derive(Debug)]
+pub struct Turn<'a, K: Hash + Eq> {
+    turns: &'a Turns<K>,
+    key: K,
+    guard: Option<OwnedMutexGuard<()>>,
+    queue: Option<Arc<AsyncMutex<()>>>,
+}
+
+impl<K> Default for Turns<K> {
+    fn default() -> Self {
+        Self { queues: Mutex::default() }
+    }
+}
+
+impl<K: Hash + Eq + Clone> Turns<K> {
+    /// Waits for the turn of `key`. `None` if ten are waiting already.
+    pub async fn wait(&self, key: K) -> Option<Turn<'_, K>> {
+        let queue = {
+            let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+            let queue = queues.entry(key.clone()).or_default();
+            // One holds the map's own reference, one has the turn, and the rest wait.
+            if Arc::strong_count(queue) > 1 + 1 + MOST_WAITING {
+                return None;
+            }
+            Arc::clone(queue)
+        };
+        let mut turn = Turn { turns: self, key, guard: None, queue: Some(Arc::clone(&queue)) };
+        turn.guard = Some(queue.lock_owned().await);
+        Some(turn)
+    }
+}
+
+impl<K: Hash + Eq> Drop for Turn<'_, K> {
+    fn drop(&mut self) {
+        let mut queues = self.turns.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        self.guard = None;
+        self.queue = None;
+        if queues.get(&self.key).is_some_and(|queue| Arc::strong_count(queue) == 1) {
+            queues.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    #[test]
+    fn an_address_may_fail_so_often_in_the_window() {
+        let throttle = AddressThrottle::new(2, Duration::from_secs(300));
+        assert!(throttle.take(HERE, at(0)).is_ok());
+        assert!(throttle.take(HERE, at(10)).is_ok());
+        assert_eq!(throttle.take(HERE, at(20)).unwrap_err().retry_after_seconds, 281);
+        assert!(throttle.take(HERE, at(300)).is_ok());
+        throttle.succeeded(HERE, at(300));
+        assert!(throttle.take(HERE, at(301)).is_ok());
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one() {
+        let throttle = AddressThrottle::new(1, Duration::from_secs(300));
+        assert!(throttle.take("2001:db8::1".parse().unwrap(), at(0)).is_ok());
+        assert!(throttle.take("2001:db8::2".parse().unwrap(), at(0)).is_err());
+        assert!(throttle.take("2001:db8:0:1::2".parse().unwrap(), at(0)).is_ok());
+    }
+
+    #[tokio::test]
+    async fn ten_wait_and_the_next_is_sent_away() {
+        let turns = Arc::new(Turns::<u8>::default());
+        let first = turns.wait(1).await.unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..MOST_WAITING {
+            let mut next = Box::pin(turns.wait(1));
+            assert!(futures_util::poll!(&mut next).is_pending());
+            waiting.push(next);
+        }
+        assert!(turns.wait(1).await.is_none());
+        assert!(turns.wait(2).await.is_some());
+        drop(first);
+        for next in waiting {
+            assert!(next.await.is_some());
+        }
+        assert!(turns.queues.lock().unwrap().is_empty());
+    }
+}

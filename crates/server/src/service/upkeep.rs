@@ -1,0 +1,118 @@
+//! What has to happen by itself: storing the end of expired sessions, purging old ones, probing the
+//! database, noting the end of the audit trail. `jobs` calls these; tests call them directly.
+
+use std::time::Duration;
+
+use rollcall_core::{AuditAction, AuditOutcome, Error};
+
+use super::Service;
+use super::audit::{Describe, event};
+use crate::db::{self, Scope};
+use crate::db::sessions::Swept;
+
+// Small enough that a sign-in that waits behind a batch does not notice.
+const BATCH: u64 = 200;
+
+impl Service {
+    /// Stores the end of every session that has expired or that an epoch has ended. Until then they are
+    /// shown as ended all the same. Answers how many.
+    pub async fn sweep(&self) -> Result<u64, Error> {
+        // Now first, then the flush: what is used after `now` was not expired at `now`.
+        let now = self.now();
+        self.flush_activity().await?;
+        let mut total = 0;
+        loop {
+            let swept = self
+                .write(move |tx, trail| {
+                    Box::pin(async move {
+                        let mut swept = db::sessions::sweep_epochs(tx, BATCH).await?;
+                        swept.extend(db::sessions::sweep_expired(tx, now, BATCH).await?);
+                        for session in &swept {
+                            trail.append(tx, &swept_event(session)).await?;
+                        }
+                        Ok(swept)
+                    })
+                })
+                .await?;
+            for session in &swept {
+                self.inner.cache.ended(session.lineage_hash);
+                super::ending::count_end(session.reason, 1);
+            }
+            total += swept.len() as u64;
+            if (swept.len() as u64) < BATCH {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Removes ended sessions that were kept long enough. Answers how many.
+    pub async fn purge(&self) -> Result<u64, Error> {
+        let before = self.now() - self.config().retention;
+        let mut total = 0;
+        loop {
+            let purged = self
+                .write(move |tx, _| Box::pin(async move { db::sessions::purge_ended(tx, before, BATCH * 5).await }))
+                .await?;
+            total += purged;
+            if purged < BATCH * 5 {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Asks the database whether it is there, and opens or closes the protected routes accordingly.
+    pub async fn probe(&self) -> bool {
+        let reachable = self.db().probe().await.is_ok();
+        let before = self.inner.reachable.swap(reachable, std::sync::atomic::Ordering::AcqRel);
+        match (before, reachable) {
+            (true, false) => tracing::error!("the database cannot be reached; protected routes answer 503"),
+            (false, true) => tracing::info!("the database can be reached again"),
+            _ => {}
+        }
+        reachable
+    }
+
+    /// Live sessions, for the metrics.
+    pub async fn count_live(&self) -> Result<u64, Error> {
+        let now = self.now();
+        db::sessions::count_live(self.db().reader(), Scope::All, now).await.map_err(|error| self.database_error(error))
+    }
+
+    /// Notes the end of the audit trail beside its key whenever it has moved, until the service is gone.
+    pub async fn keep_noting_audit_head(&self) {
+        let mut seen = self.inner.audit.subscribe();
+        loop {
+            let noted = self.note_audit_head(&mut seen);
+            if let Err(error) = noted {
+                tracing::error!(error = %error, "the end of the audit trail could not be noted");
+            }
+            // A burst of events is one note.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            if seen.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Flushes what is in memory: activity and the end of the audit trail. After this the process can go.
+    pub async fn shut_down(&self) {
+        if self.flush_activity().await.is_err() {
+            tracing::error!("the last activity could not be written");
+        }
+        if let Err(error) = self.note_audit_head(&mut self.inner.audit.subscribe()) {
+            tracing::error!(error = %error, "the end of the audit trail could not be noted");
+        }
+        self.db().close().await;
+    }
+
+    fn note_audit_head(&self, seen: &mut tokio::sync::watch::Receiver<super::audit::Head>) -> anyhow::Result<()> {
+        self.inner.audit.note_head(seen)
+    }
+}
+
+fn swept_event(session: &Swept) -> db::audit::AuditRecord {
+    event(session.at, AuditAction::SessionEnded, AuditOutcome::Success, None)
+        .to(&session.user, session.organisation_id)
+        .on(session.id)
+        .with(session.reason.as_str())
+}
