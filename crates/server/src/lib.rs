@@ -1,0 +1,3 @@
+//! The server of Rollcall.
+
+pub mod db;
