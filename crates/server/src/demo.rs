@@ -74,7 +74,15 @@ pub async fn fill(
     .await?;
     for batch in people.chunks(BATCH) {
         let users = batch.iter().map(|person| person.record(&ids, &hash, now)).collect::<Vec<_>>();
-        db.write(move |tx| Box::pin(async move { db::bulk::insert_users(tx, &users).await })).await?;
+        db.write(move |tx| {
+            Box::pin(async move {
+                for user in &users {
+                    db::users::create(tx, user).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
     }
     let mut left = usize::try_from(count)?;
     while left > 0 {
@@ -82,10 +90,19 @@ pub async fn fill(
         let rows = (0..size)
             .map(|_| {
                 let person = chance.pick(&people);
-                sessions::invent(person, &ids, now, random, &mut chance)
+                let session = sessions::invent(person, &ids, now, random, &mut chance);
+                (session, person.email.clone())
             })
             .collect::<Vec<_>>();
-        db.write(move |tx| Box::pin(async move { db::bulk::insert_sessions(tx, &rows).await })).await?;
+        db.write(move |tx| {
+            Box::pin(async move {
+                for (session, email) in &rows {
+                    db::sessions::insert(tx, session, email).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
         left -= size;
     }
     note.write(&demo).context("the demo's password could not be kept in the data folder")?;

@@ -104,7 +104,6 @@ pub(super) fn invent(
         idle_expires_at,
         absolute_expires_at,
         ended: end,
-        ended_seen: false,
     }
 }
 
