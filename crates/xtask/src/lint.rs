@@ -55,6 +55,8 @@ fn lint_client() -> Result<()> {
         .current_dir(crate::paths::root())
         .args(["clippy", "--package", "rollcall-client", "--lib"])
         .args(["--features", "hydrate", "--target", wasm::TARGET])
+        // The bundle's profile: what it compiled for the host, macros above all, is used again.
+        .args(["--profile", "wasm-dev"])
         .args(["--", "-Dwarnings"]);
     compiler.configure(&mut clippy, Purpose::Development)?;
     run(&mut clippy)
