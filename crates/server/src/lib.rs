@@ -3,6 +3,9 @@
 //! **Invariant:** each layer knows only the one beneath. No axum and no JSON below `http`, no SQL above
 //! `db`. `main.rs` and `app.rs` put them together; tests use the same `app`.
 
+// Pages are one deeply nested type each; the compiler's default is too shallow to lay them out.
+#![recursion_limit = "256"]
+
 pub mod app;
 pub mod cli;
 pub mod clock;
