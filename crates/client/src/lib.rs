@@ -1,1 +1,21 @@
-//! Rollcall's pages.
+//! Rollcall's pages: rendered by the server (feature `ssr`), taken over in the browser (`hydrate`).
+//!
+//! **Invariant:** this crate knows `rollcall-core` and nothing of SQL, axum or tokio. On the server it
+//! reaches the rest through `dyn Backend`, which it finds in the context.
+
+pub mod app;
+mod browser;
+pub mod components;
+pub mod pages;
+pub mod routes;
+pub mod rpc;
+mod ui;
+
+pub use app::{App, Assets, shell};
+
+/// Takes over the page that the server has rendered. Called by the page's own script.
+#[cfg(all(feature = "hydrate", target_arch = "wasm32"))]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    leptos::mount::hydrate_body(App);
+}

@@ -35,7 +35,11 @@ pub struct Throttled {
 impl AddressThrottle {
     /// Lets `most_failures` attempts fail within `window`.
     pub fn new(most_failures: usize, window: Duration) -> Self {
-        Self { most_failures, window, failures: Mutex::default() }
+        Self {
+            most_failures,
+            window,
+            failures: Mutex::default(),
+        }
     }
 
     /// Takes one attempt, counted as failed until `succeeded` gives it back; so parallel attempts
@@ -45,19 +49,30 @@ impl AddressThrottle {
         if failures.len() >= MOST_ADDRESSES {
             failures.retain(|_, times| times.back().is_some_and(|last| *last + self.window > now));
             if failures.len() >= MOST_ADDRESSES
-                && let Some(oldest) = failures.iter().min_by_key(|(_, times)| times.back().copied()).map(|(ip, _)| *ip)
+                && let Some(oldest) = failures
+                    .iter()
+                    .min_by_key(|(_, times)| times.back().copied())
+                    .map(|(ip, _)| *ip)
             {
                 failures.remove(&oldest);
             }
         }
         let times = failures.entry(network_of(ip)).or_default();
-        while times.front().is_some_and(|first| *first + self.window <= now) {
+        while times
+            .front()
+            .is_some_and(|first| *first + self.window <= now)
+        {
             times.pop_front();
         }
         match times.front() {
             Some(first) if times.len() >= self.most_failures => {
-                let wait = (*first + self.window).micros_since(now).div_euclid(1_000_000) + 1;
-                Err(Throttled { retry_after_seconds: u32::try_from(wait).unwrap_or(u32::MAX) })
+                let wait = (*first + self.window)
+                    .micros_since(now)
+                    .div_euclid(1_000_000)
+                    + 1;
+                Err(Throttled {
+                    retry_after_seconds: u32::try_from(wait).unwrap_or(u32::MAX),
+                })
             }
             _ => {
                 times.push_back(now);
@@ -84,7 +99,14 @@ impl AddressThrottle {
 /// Lets the attempts on one account run one after another; at most ten wait.
 #[derive(Debug)]
 pub struct Turns<K> {
-    queues: Mutex<HashMap<K, Arc<AsyncMutex<()>>>>,
+    queues: Mutex<HashMap<K, Queue>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    lock: Arc<AsyncMutex<()>>,
+    // The one whose turn it is, and those who wait.
+    people: usize,
 }
 
 /// A turn; the next one begins when it is dropped.
@@ -93,40 +115,52 @@ pub struct Turn<'a, K: Hash + Eq> {
     turns: &'a Turns<K>,
     key: K,
     guard: Option<OwnedMutexGuard<()>>,
-    queue: Option<Arc<AsyncMutex<()>>>,
 }
 
 impl<K> Default for Turns<K> {
     fn default() -> Self {
-        Self { queues: Mutex::default() }
+        Self {
+            queues: Mutex::default(),
+        }
     }
 }
 
 impl<K: Hash + Eq + Clone> Turns<K> {
     /// Waits for the turn of `key`. `None` if ten are waiting already.
     pub async fn wait(&self, key: K) -> Option<Turn<'_, K>> {
-        let queue = {
+        let lock = {
             let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
             let queue = queues.entry(key.clone()).or_default();
-            // One holds the map's own reference, one has the turn, and the rest wait.
-            if Arc::strong_count(queue) > 1 + 1 + MOST_WAITING {
+            if queue.people > MOST_WAITING {
                 return None;
             }
-            Arc::clone(queue)
+            queue.people += 1;
+            Arc::clone(&queue.lock)
         };
-        let mut turn = Turn { turns: self, key, guard: None, queue: Some(Arc::clone(&queue)) };
-        turn.guard = Some(queue.lock_owned().await);
+        // Made before waiting: one who gives up while waiting leaves the queue too.
+        let mut turn = Turn {
+            turns: self,
+            key,
+            guard: None,
+        };
+        turn.guard = Some(lock.lock_owned().await);
         Some(turn)
     }
 }
 
 impl<K: Hash + Eq> Drop for Turn<'_, K> {
     fn drop(&mut self) {
-        let mut queues = self.turns.queues.lock().unwrap_or_else(PoisonError::into_inner);
         self.guard = None;
-        self.queue = None;
-        if queues.get(&self.key).is_some_and(|queue| Arc::strong_count(queue) == 1) {
-            queues.remove(&self.key);
+        let mut queues = self
+            .turns
+            .queues
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get_mut(&self.key) {
+            queue.people -= 1;
+            if queue.people == 0 {
+                queues.remove(&self.key);
+            }
         }
     }
 }
@@ -146,7 +180,10 @@ mod tests {
         let throttle = AddressThrottle::new(2, Duration::from_secs(300));
         assert!(throttle.take(HERE, at(0)).is_ok());
         assert!(throttle.take(HERE, at(10)).is_ok());
-        assert_eq!(throttle.take(HERE, at(20)).unwrap_err().retry_after_seconds, 281);
+        assert_eq!(
+            throttle.take(HERE, at(20)).unwrap_err().retry_after_seconds,
+            281
+        );
         assert!(throttle.take(HERE, at(300)).is_ok());
         throttle.succeeded(HERE, at(300));
         assert!(throttle.take(HERE, at(301)).is_ok());
@@ -156,8 +193,16 @@ mod tests {
     fn an_ipv6_network_counts_as_one() {
         let throttle = AddressThrottle::new(1, Duration::from_secs(300));
         assert!(throttle.take("2001:db8::1".parse().unwrap(), at(0)).is_ok());
-        assert!(throttle.take("2001:db8::2".parse().unwrap(), at(0)).is_err());
-        assert!(throttle.take("2001:db8:0:1::2".parse().unwrap(), at(0)).is_ok());
+        assert!(
+            throttle
+                .take("2001:db8::2".parse().unwrap(), at(0))
+                .is_err()
+        );
+        assert!(
+            throttle
+                .take("2001:db8:0:1::2".parse().unwrap(), at(0))
+                .is_ok()
+        );
     }
 
     #[tokio::test]

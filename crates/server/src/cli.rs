@@ -1,0 +1,247 @@
+//! The command line: `serve` (also without saying so), `users`, `settings`, `openapi`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{Settings, document, file};
+use crate::telemetry;
+
+mod serve;
+mod users;
+
+/// See who is signed in, what they are running, and end it: now, everywhere.
+#[derive(Parser, Debug)]
+#[command(name = "rollcall", version, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Runs the server. `rollcall` alone does the same.
+    Serve(Box<Settings>),
+    /// Creates and unlocks users and resets passwords, on the database itself.
+    #[command(subcommand)]
+    Users(users::UsersCommand),
+    /// Lists every setting.
+    Settings {
+        /// As docs/configuration.md.
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Prints the OpenAPI document.
+    Openapi,
+}
+
+/// Runs the program with these arguments, the first of which is its own name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = with_serve(arguments.into_iter().collect());
+    let parsed = match parse(&arguments, file::from_environment()) {
+        Ok(parsed) => parsed,
+        Err(Refusal::Clap(error)) => error.exit(),
+        Err(Refusal::Words(words)) => return refuse(&words),
+    };
+    let outcome = match parsed {
+        Command::Serve(settings) => in_runtime(serve::serve(*settings)),
+        Command::Users(command) => {
+            telemetry::start_quietly();
+            in_runtime(users::run(command))
+        }
+        Command::Settings { markdown } => {
+            let serve = serve_command();
+            print!("{}", if markdown { document::markdown(&serve) } else { document::text(&serve) });
+            Ok(())
+        }
+        Command::Openapi => {
+            println!("{}", crate::http::openapi::document());
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&format!("{error:#}")),
+    }
+}
+
+/// Reads arguments as the program would, for tests: `read_settings(&["--rotate-every", "10s"])`.
+///
+/// # Errors
+/// The sentence that the program would print.
+pub fn read_settings(arguments: &[&str]) -> Result<Settings, String> {
+    let arguments = ["rollcall", "serve"].iter().chain(arguments).map(OsString::from).collect::<Vec<_>>();
+    match parse(&arguments, None) {
+        Ok(Command::Serve(settings)) => Ok(*settings),
+        Ok(_) => Err("not the serve command".to_owned()),
+        Err(Refusal::Clap(error)) => Err(error.to_string()),
+        Err(Refusal::Words(words)) => Err(words),
+    }
+}
+
+/// The `serve` command with its settings, for the generated list.
+fn serve_command() -> clap::Command {
+    CommandLine::command()
+        .find_subcommand("serve")
+        .cloned()
+        .unwrap_or_default()
+}
+
+enum Refusal {
+    Clap(clap::Error),
+    Words(String),
+}
+
+fn parse(arguments: &[OsString], environment_file: Option<OsString>) -> Result<Command, Refusal> {
+    let mut command = CommandLine::command();
+    let name = arguments.get(1).and_then(|name| name.to_str()).unwrap_or_default();
+    let path = file::named_in(arguments, environment_file);
+    if let Some(path) = path.filter(|_| matches!(name, "serve" | "users")) {
+        let pairs = file::read(&path).map_err(Refusal::Words)?;
+        command = file::apply(command, name, "serve", pairs)
+            .map_err(|words| Refusal::Words(format!("{}: {words}", path.display())))?;
+    }
+    let matches = command.try_get_matches_from_mut(arguments).map_err(Refusal::Clap)?;
+    let parsed = CommandLine::from_arg_matches(&matches)
+        .map_err(|error| Refusal::Clap(error.format(&mut command)))?
+        .command;
+    if let Command::Serve(settings) = &parsed {
+        settings.check().map_err(Refusal::Words)?;
+    }
+    Ok(parsed)
+}
+
+// `rollcall --listen …` is `rollcall serve --listen …`.
+fn with_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let own = ["-h", "--help", "-V", "--version"];
+    let serves = match arguments.get(1).and_then(|first| first.to_str()) {
+        None => true,
+        Some(first) => first.starts_with('-') && !own.contains(&first),
+    };
+    if serves {
+        if arguments.is_empty() {
+            arguments.push("rollcall".into());
+        }
+        arguments.insert(1, "serve".into());
+    }
+    arguments
+}
+
+fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+fn refuse(words: &str) -> ExitCode {
+    eprintln!("rollcall: {words}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_command_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_the_ones_that_are_promised() {
+        let settings = read_settings(&[]).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.sessions.rotate_every, Duration::from_secs(300));
+        let hours = |timeout: crate::config::values::Timeout| timeout.get().as_secs() / 3_600;
+        assert_eq!(settings.sessions.session_idle_timeout.get(), Duration::from_secs(1_800));
+        assert_eq!(hours(settings.sessions.session_absolute_timeout), 24);
+        assert_eq!(hours(settings.sessions.keep_idle_timeout), 14 * 24);
+        assert_eq!(hours(settings.sessions.keep_absolute_timeout), 30 * 24);
+        assert_eq!(settings.sessions.client_idle_timeout.get(), Duration::from_secs(300));
+        assert_eq!(hours(settings.sessions.retention), 90 * 24);
+        assert_eq!(settings.sign_in.password_min_length, 15);
+        assert_eq!((settings.sign_in.failure_limit, settings.sign_in.failure_window), (20, Duration::from_secs(300)));
+        assert!(settings.trusted_proxy.is_empty() && settings.sign_in.unlock_after.is_none());
+        assert_eq!(settings.time_zone, "UTC");
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_with_the_name_of_its_setting() {
+        for (flag, value) in [
+            ("--listen", "8080"),
+            ("--rotate-every", "5s"),
+            ("--rotate-every", "never"),
+            ("--session-idle-timeout", "0"),
+            ("--session-idle-timeout", "48h"),
+            ("--session-absolute-timeout", "never"),
+            ("--client-absolute-timeout", "-1"),
+            ("--password-min-length", "7"),
+            ("--unlock-after", "0s"),
+            ("--trusted-proxy", "proxy"),
+            ("--trusted-proxy", "0.0.0.0/0"),
+            ("--time-zone", "Europe/Atlantis"),
+            ("--public-url", "rollcall.example.org"),
+            ("--server-name", ""),
+            ("--log-format", "xml"),
+            ("--demo", "0"),
+            ("--max-connections", "0"),
+        ] {
+            let argument = format!("{flag}={value}");
+            let words = read_settings(&[&argument]).unwrap_err();
+            assert!(words.contains(flag), "{argument}: {words}");
+        }
+    }
+
+    #[test]
+    fn demo_data_stays_on_this_machine() {
+        assert!(read_settings(&["--demo=10", "--listen=0.0.0.0:8080"]).is_err());
+        assert!(read_settings(&["--demo=10", "--listen=[::1]:8080"]).is_ok());
+    }
+
+    #[test]
+    fn a_flag_beats_the_file_and_the_file_beats_the_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rollcall.toml");
+        std::fs::write(&path, "rotate-every = \"20s\"\nserver-name = \"file\"\ntrusted-proxy = [\"10.0.0.1\", \"10.0.0.2\"]").unwrap();
+        let config = format!("--config={}", path.display());
+        let settings = read_settings(&[&config, "--server-name=flag"]).unwrap();
+        assert_eq!(settings.sessions.rotate_every, Duration::from_secs(20));
+        assert_eq!(settings.server_name(), "flag");
+        assert_eq!(settings.trusted_proxy.len(), 2);
+        assert_eq!(settings.time_zone, "UTC");
+        for (text, part) in [
+            ("rotate_every = \"20s\"", "`rotate_every` is no setting"),
+            ("config = \"other.toml\"", "`config` is no setting"),
+            ("rotate-every = \"1s\"", "--rotate-every"),
+            ("rotate-every = ", "expected"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let words = read_settings(&[&config]).unwrap_err();
+            assert!(words.contains(part), "{text}: {words}");
+        }
+        assert!(read_settings(&["--config=/nowhere.toml"]).unwrap_err().contains("/nowhere.toml"));
+    }
+
+    #[test]
+    fn the_list_of_settings_is_as_it_is_committed() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+        let committed = std::fs::read_to_string(path).unwrap();
+        assert!(
+            committed == document::markdown(&serve_command()),
+            "write it anew: cargo run -p rollcall-server -- settings --markdown > docs/configuration.md"
+        );
+    }
+
+    #[test]
+    fn without_a_command_it_serves() {
+        let words = |list: &[&str]| with_serve(list.iter().map(OsString::from).collect());
+        assert_eq!(words(&["rollcall"]), ["rollcall", "serve"]);
+        assert_eq!(words(&["rollcall", "--demo", "5"]), ["rollcall", "serve", "--demo", "5"]);
+        assert_eq!(words(&["rollcall", "users"]), ["rollcall", "users"]);
+        assert_eq!(words(&["rollcall", "--help"]), ["rollcall", "--help"]);
+    }
+}

@@ -1,0 +1,120 @@
+//! `rollcall users`: what an operator does to accounts with the database at hand.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use rollcall_core::role::BuiltInRole;
+use zeroize::Zeroizing;
+
+use crate::app::{open, read_password};
+use crate::config::StorageSettings;
+use crate::service::admin::CreateUser;
+use crate::service::first_start::FIRST_ORGANISATION;
+
+#[derive(Subcommand, Debug)]
+pub(super) enum UsersCommand {
+    /// Creates a user. Refused while a server runs on the database.
+    Create(CreateArguments),
+    /// Unlocks an account that wrong passwords locked. Works while a server runs.
+    Unlock(EmailArguments),
+    /// Gives a user a one-time password and ends all their sessions. Refused while a server runs on the
+    /// database. Lifts no lock.
+    ResetPassword(EmailArguments),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CreateArguments {
+    #[command(flatten)]
+    storage: StorageSettings,
+    /// The user name.
+    #[arg(long)]
+    email: String,
+    /// What the user is called; the part of the e-mail before the @ where it is not given.
+    #[arg(long, default_value = "")]
+    name: String,
+    /// The primary role.
+    #[arg(long, default_value = "member", value_parser = role)]
+    role: BuiltInRole,
+    /// The organisation's name; it is made if there is none.
+    #[arg(long, default_value = FIRST_ORGANISATION)]
+    organisation: String,
+    /// For a program's account.
+    #[arg(long)]
+    service_account: bool,
+    /// A file that holds the password. Without it a one-time password is made and printed.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// The least length of a password, in characters.
+    #[arg(long, env = "ROLLCALL_PASSWORD_MIN_LENGTH", default_value_t = 15, value_parser = clap::value_parser!(u32).range(8..=64), hide = true)]
+    password_min_length: u32,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct EmailArguments {
+    #[command(flatten)]
+    storage: StorageSettings,
+    /// The user name.
+    #[arg(long)]
+    email: String,
+}
+
+fn role(text: &str) -> Result<BuiltInRole, String> {
+    BuiltInRole::from_key(text).ok_or_else(|| {
+        let keys: Vec<_> = BuiltInRole::ALL.iter().map(|role| role.key()).collect();
+        format!("write one of {}", keys.join(", "))
+    })
+}
+
+pub(super) async fn run(command: UsersCommand) -> anyhow::Result<()> {
+    match command {
+        UsersCommand::Create(arguments) => create(arguments).await,
+        UsersCommand::Unlock(arguments) => {
+            let service = open(&arguments.storage, 15, false).await?;
+            let unlocked = service.unlock_user(&arguments.email).await.map_err(|error| about(&arguments.email, error))?;
+            service.shut_down().await;
+            let words = if unlocked { "is unlocked" } else { "was not locked" };
+            println!("{} {words}.", arguments.email);
+            Ok(())
+        }
+        UsersCommand::ResetPassword(arguments) => {
+            let service = open(&arguments.storage, 15, true).await?;
+            let password = service.reset_password(&arguments.email).await.map_err(|error| about(&arguments.email, error))?;
+            service.shut_down().await;
+            print_one_time(&arguments.email, &password);
+            println!("All their sessions have ended.");
+            Ok(())
+        }
+    }
+}
+
+async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
+    let password = arguments.password_file.as_deref().map(read_password).transpose()?;
+    let service = open(&arguments.storage, arguments.password_min_length, true).await?;
+    let input = CreateUser {
+        email: arguments.email.clone(),
+        name: arguments.name,
+        role: arguments.role,
+        organisation: arguments.organisation,
+        service_account: arguments.service_account,
+        password,
+    };
+    let (_, one_time) = service.create_user(input).await.map_err(|error| about(&arguments.email, error))?;
+    service.shut_down().await;
+    println!("{} is created.", arguments.email);
+    if let Some(password) = one_time {
+        print_one_time(&arguments.email, &password);
+    }
+    Ok(())
+}
+
+fn print_one_time(email: &str, password: &Zeroizing<String>) {
+    println!("One-time password of {email}: {}", password.as_str());
+    println!("It must be changed at the first sign-in.");
+}
+
+fn about(email: &str, error: rollcall_core::Error) -> anyhow::Error {
+    match error {
+        rollcall_core::Error::NotFound => anyhow::anyhow!("there is no user {email}"),
+        error => anyhow::anyhow!("{error}"),
+    }
+}

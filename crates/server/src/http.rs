@@ -1,0 +1,204 @@
+//! Everything that speaks HTTP: the whole route table, and the order in which a request is treated.
+//!
+//! **Invariant:** handlers hold no rules. Each asks `service::RequestBackend` and writes down its answer.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{delete, get, post};
+use futures_util::FutureExt;
+use http::{Method, header};
+use rollcall_core::Error;
+
+use crate::config::Settings;
+use crate::config::values::Origin;
+use crate::error::ApiError;
+use crate::service::{Door, RequestBackend, Service};
+
+pub mod address;
+pub mod assets;
+mod audit;
+mod body;
+pub mod credentials;
+mod extract;
+mod headers;
+mod help;
+pub mod listener;
+mod me;
+mod operations;
+pub mod openapi;
+mod origin;
+mod pages;
+mod request;
+mod respond;
+mod rpc;
+mod sessions;
+mod sign_in;
+mod simple_page;
+mod try_it;
+mod user_requests;
+mod users;
+
+use request::{Area, Asked, RequestIds};
+
+/// The longest that a request may take from its last byte to the answer's first.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+
+/// What the HTTP layer knows.
+pub struct Http {
+    service: Service,
+    proxies: address::Proxies,
+    public: Option<Origin>,
+    include_subdomains: bool,
+    support_contact: Option<String>,
+    request_ids: RequestIds,
+}
+
+/// What handlers and middleware share.
+pub type Shared = Arc<Http>;
+
+/// The whole route table.
+pub fn router(settings: &Settings, service: Service) -> Router {
+    let shared = Arc::new(Http {
+        service,
+        proxies: address::Proxies::new(settings.trusted_proxy.clone()),
+        public: settings.public_url.clone(),
+        include_subdomains: settings.hsts_include_subdomains,
+        support_contact: settings.sign_in.support_contact.clone(),
+        request_ids: RequestIds::default(),
+    });
+    Router::new()
+        // Pages, and the server functions that they call
+        .merge(pages::routes())
+        .route("/rpc/{*function}", post(rpc::call))
+        // Signing in and out
+        .route("/api/v1/sign-in", post(sign_in::sign_in))
+        .route("/api/v1/sign-out", post(sign_in::sign_out))
+        // One's own account
+        .route("/api/v1/me", get(me::find))
+        .route("/api/v1/me/password", post(me::change_password))
+        .route("/api/v1/me/sessions", get(me::list_sessions).delete(me::end_sessions))
+        .route("/api/v1/me/sessions/{id}", delete(me::end_session))
+        // Administration
+        .route("/api/v1/sessions", get(sessions::list))
+        .route("/api/v1/sessions/stats", get(sessions::stats))
+        .route("/api/v1/sessions/{id}", get(sessions::find).delete(sessions::end))
+        .route("/api/v1/users/{id}/sessions", delete(users::end_sessions))
+        .route("/api/v1/audit", get(audit::list))
+        // The two calls of Rediacc's console
+        .route("/api/UserRequests", get(user_requests::list))
+        .route("/api/UserRequest/{id}", delete(user_requests::end))
+        // The API's description
+        .route("/api/openapi.json", get(openapi::answer))
+        .route("/api/docs", get(try_it::page))
+        .route("/api/docs/try.js", get(try_it::script))
+        // Operations
+        .route("/healthz", get(operations::healthy))
+        .route("/readyz", get(operations::ready))
+        .route("/metrics", get(operations::metrics))
+        // Files and help
+        .route("/pkg/{*file}", get(pages::file))
+        .route("/favicon.svg", get(pages::file))
+        .route("/robots.txt", get(pages::file))
+        .route("/help/troubleshooting", get(help::troubleshooting))
+        .fallback(pages::unknown)
+        .method_not_allowed_fallback(respond::method_not_allowed)
+        .layer(from_fn_with_state(shared.clone(), treat))
+        .with_state(shared)
+}
+
+/// The order in which a request is treated, for every route and for what is none.
+async fn treat(State(http): State<Shared>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let asked = Arc::new(Asked::read(&http, &request));
+    let method = request.method().clone();
+    // The pattern, never the path: a path can hold an id, and somebody's mistake can put more into it.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+
+    let answered = AssertUnwindSafe(answer(&http, &asked, request, next)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|_| respond::with(Error::Internal.into()));
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        let cookies = respond::kept(&mut response);
+        response = respond::in_shape(&http, &asked, error, route.is_some());
+        response.headers_mut().extend(cookies);
+    }
+    headers::add(
+        response.headers_mut(),
+        headers::Circumstances {
+            nonce: asked.nonce.get().map(|nonce| &**nonce),
+            https: asked.https,
+            include_subdomains: http.include_subdomains,
+            personal: asked.area.knows_who_asks(),
+            request_id: &asked.id,
+        },
+    );
+    operations::note(&asked, &method, route.as_ref(), response.status(), started.elapsed());
+    response
+}
+
+async fn answer(http: &Shared, asked: &Arc<Asked>, request: Request, next: Next) -> Response {
+    match admit(http, asked, request).await {
+        Err(error) => respond::with(error.into()),
+        Ok(mut request) => {
+            request.extensions_mut().insert(asked.clone());
+            let Some(door) = asked.area.door() else {
+                return next.run(request).await;
+            };
+            let presented = credentials::presented(request.headers());
+            let facts = asked.facts(&request);
+            let work = async {
+                let backend = Arc::new(RequestBackend::open(http.service.clone(), facts, presented, door).await);
+                request.extensions_mut().insert(backend.clone());
+                let mut response = next.run(request).await;
+                respond::apply(&backend.effects(), response.headers_mut());
+                response
+            };
+            match tokio::time::timeout(LONGEST_ANSWER, work).await {
+                Ok(response) => response,
+                Err(_) => respond::with(Error::Unavailable.into()),
+            }
+        }
+    }
+}
+
+/// What is refused before anybody asks who sent it. The body has arrived in full when this returns.
+async fn admit(http: &Shared, asked: &Asked, request: Request) -> Result<Request, Error> {
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    if !known.contains(request.method()) {
+        return Err(Error::MethodNotAllowed);
+    }
+    // Several Hosts are a sign of smuggling (RFC 9112, 3.2).
+    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(Error::MalformedBody);
+    }
+    let reached = origin::Reached {
+        public: http.public.as_ref(),
+        host: asked.host.as_deref(),
+        https: asked.scheme,
+    };
+    if origin::is_foreign(request.method(), request.headers(), &reached) {
+        return Err(Error::ForeignOrigin);
+    }
+    body::admit(asked.area, request).await
+}
+
+impl Area {
+    /// Through which door a request comes; `None` for what is the same for everyone.
+    fn door(self) -> Option<Door> {
+        match self {
+            Self::Page => Some(Door::Page),
+            Self::Rpc => Some(Door::Rpc),
+            Self::Api => Some(Door::Api),
+            Self::Open => None,
+        }
+    }
+
+    fn knows_who_asks(self) -> bool {
+        self.door().is_some()
+    }
+}

@@ -1,0 +1,98 @@
+//! The caller's own account and sessions.
+
+use axum::Json;
+use axum::response::Response;
+use rollcall_core::{Backend, ChangePassword, Me, OwnScope, Page, Session, SessionId, SessionQuery};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::extract::{Asking, Body, Id, NoParameters, Parameters, switch};
+use super::openapi::SessionListParameters;
+use super::respond::done;
+use crate::error::{ApiError, ProblemDocument};
+
+/// Who is asking, what they may do, and through which session.
+#[utoipa::path(
+    get, path = "/api/v1/me", tag = "My account",
+    responses((status = 200, description = "The caller", body = Me))
+)]
+pub(super) async fn find(asking: Asking, _: NoParameters) -> Result<Json<Me>, ApiError> {
+    Ok(Json(asking.me().await?))
+}
+
+/// The password in force and the one to be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PasswordRequest {
+    /// The password in force. Wrong ones count like wrong ones at sign-in.
+    #[schema(format = Password)]
+    current_password: String,
+    /// The password to be.
+    #[schema(format = Password)]
+    new_password: String,
+}
+
+/// Changes the password. This session gets a new token; all others end.
+#[utoipa::path(
+    post, path = "/api/v1/me/password", tag = "My account", request_body = PasswordRequest,
+    responses(
+        (status = 204, description = "Changed. The new token is in the cookie or in Session-Token"),
+        (status = 400, description = "A field cannot be accepted", body = ProblemDocument),
+        (status = 429, description = "Too many attempts; see Retry-After", body = ProblemDocument),
+    )
+)]
+pub(super) async fn change_password(
+    asking: Asking,
+    _: NoParameters,
+    Body(request): Body<PasswordRequest>,
+) -> Result<Response, ApiError> {
+    let input = ChangePassword {
+        current_password: request.current_password,
+        new_password: request.new_password,
+    };
+    asking.change_password(input).await?;
+    Ok(done())
+}
+
+/// The caller's sessions: this one first, then the active ones by last activity. Active ones unless
+/// `state` says otherwise.
+#[utoipa::path(
+    get, path = "/api/v1/me/sessions", tag = "My account", params(SessionListParameters),
+    responses(
+        (status = 200, description = "One page", body = Page<Session>),
+        (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),
+    )
+)]
+pub(super) async fn list_sessions(asking: Asking, parameters: Parameters) -> Result<Json<Page<Session>>, ApiError> {
+    Ok(Json(asking.list_own_sessions(SessionQuery::parse(&parameters.0)?).await?))
+}
+
+/// Ends one of the caller's sessions.
+#[utoipa::path(
+    delete, path = "/api/v1/me/sessions/{id}", tag = "My account",
+    params(("id" = SessionId, Path, description = "The session")),
+    responses(
+        (status = 204, description = "Ended"),
+        (status = 404, description = "Not one of the caller's", body = ProblemDocument),
+        (status = 409, description = "Not active any more", body = ProblemDocument),
+    )
+)]
+pub(super) async fn end_session(asking: Asking, Id(id): Id<SessionId>, _: NoParameters) -> Result<Response, ApiError> {
+    asking.end_own_session(id).await?;
+    Ok(done())
+}
+
+/// Ends all of the caller's sessions; with `except=current` all others.
+#[utoipa::path(
+    delete, path = "/api/v1/me/sessions", tag = "My account",
+    params(("except" = Option<String>, Query, description = "`current`: all but the one that asks", example = "current")),
+    responses(
+        (status = 204, description = "Ended"),
+        (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),
+    )
+)]
+pub(super) async fn end_sessions(asking: Asking, parameters: Parameters) -> Result<Response, ApiError> {
+    let scope = if switch(&parameters, "except", "current")? { OwnScope::Others } else { OwnScope::All };
+    asking.end_own_sessions(scope).await?;
+    Ok(done())
+}

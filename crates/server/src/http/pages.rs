@@ -1,0 +1,207 @@
+//! Pages: looked at by a guard, rendered by Leptos with their data, then taken over by the bundle.
+
+use std::sync::{Arc, LazyLock, Once};
+
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use http::{HeaderValue, StatusCode, header};
+use leptos::nonce::Nonce;
+use leptos::prelude::provide_context;
+use leptos_axum::{AxumRouteListing, generate_route_list, render_app_async_with_context};
+use rollcall_core::backend::Backend;
+use rollcall_core::{Error, Permission, SessionId, query};
+
+use super::request::Asked;
+use super::{Shared, assets, respond};
+use crate::error;
+use crate::service::RequestBackend;
+
+/// Pages that are there for everyone.
+const OPEN_PAGES: [&str; 1] = ["/sign-in"];
+
+/// Where a password is changed; the only page until a one-time password is.
+const SECURITY: &str = "/account/security";
+
+static LISTING: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(rollcall_client::App));
+
+/// A route for each page that the client knows.
+pub(super) fn routes() -> Router<Shared> {
+    static SAID: Once = Once::new();
+    if !assets::has_bundle() {
+        SAID.call_once(|| {
+            tracing::warn!("this binary holds no WebAssembly bundle; pages are served without scripts (`cargo xtask bundle` makes one)");
+        });
+    }
+    LISTING
+        .iter()
+        .fold(Router::new(), |router, listing| router.route(listing.path(), get(page)))
+}
+
+type Known = (Extension<Arc<Asked>>, Extension<Arc<RequestBackend>>);
+
+async fn page((Extension(asked), Extension(backend)): Known, request: Request) -> Response {
+    if let Some(error) = backend.refused() {
+        return respond::with(error.into());
+    }
+    if let Some(elsewhere) = guard(&backend, request.uri().path(), request.uri().query()) {
+        return see_other(&elsewhere);
+    }
+    let known = names_something(request.uri().path());
+    let mut response = render(&asked, &backend, request).await;
+    if !known {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response
+}
+
+/// What no route knows: a page in words for people, a problem document for programs.
+pub(super) async fn unknown(asked: Option<Extension<Arc<Asked>>>, backend: Option<Extension<Arc<RequestBackend>>>, request: Request) -> Response {
+    match (asked, backend) {
+        (Some(Extension(asked)), Some(Extension(backend)))
+            if asked.area == super::request::Area::Page && asked.wants_html && backend.caller().is_some() =>
+        {
+            let mut response = render(&asked, &backend, request).await;
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }
+        _ => respond::with(Error::NotFound.into()),
+    }
+}
+
+async fn render(asked: &Asked, backend: &Arc<RequestBackend>, request: Request) -> Response {
+    let nonce = asked.nonce.get_or_init(Nonce::new).clone();
+    let shown: Arc<dyn Backend> = backend.clone();
+    let bundle = assets::bundle();
+    let context = move || {
+        provide_context(shown.clone());
+        // Leptos makes a nonce of its own; ours is the one in the header.
+        provide_context(nonce.clone());
+        provide_context(rollcall_client::Assets {
+            style: assets::style(),
+            bundle: bundle.clone(),
+        });
+    };
+    let mut response = render_app_async_with_context(context, rollcall_client::shell)(request).await;
+    let effects = backend.effects();
+    // A page may have found out only while it was made that nobody is signed in any more.
+    match effects.error {
+        Some(Error::Unauthenticated) if !OPEN_PAGES.contains(&asked.path.as_str()) => see_other(&sign_in(&asked.path, None)),
+        Some(Error::PasswordChangeRequired) => see_other(SECURITY),
+        Some(failed) if response.status() == StatusCode::OK => {
+            *response.status_mut() = error::status(failed);
+            error::add_headers(failed, response.headers_mut());
+            response
+        }
+        _ => response,
+    }
+}
+
+// Where somebody has to go first, if not here.
+fn guard(backend: &RequestBackend, path: &str, query: Option<&str>) -> Option<String> {
+    let start = path == "/";
+    match backend.caller() {
+        None if OPEN_PAGES.contains(&path) => None,
+        None if start => Some("/sign-in".to_owned()),
+        None => Some(sign_in(path, query)),
+        Some(caller) if caller.password_change_required() => (path != SECURITY).then(|| SECURITY.to_owned()),
+        Some(caller) if start => Some(
+            match caller.permissions().has(Permission::SessionsView) {
+                true => "/sessions",
+                false => "/account/sessions",
+            }
+            .to_owned(),
+        ),
+        Some(_) => None,
+    }
+}
+
+/// The sign-in page that comes back here.
+pub(super) fn sign_in(path: &str, query: Option<&str>) -> String {
+    let next = match query {
+        Some(query) if !query.is_empty() => format!("{path}?{query}"),
+        _ => path.to_owned(),
+    };
+    if is_ours(&next) {
+        format!("/sign-in?next={}", query::encode(&next))
+    } else {
+        "/sign-in".to_owned()
+    }
+}
+
+/// Whether a path leads to ourselves: one leading slash, no backslash, nothing that a browser drops.
+pub(super) fn is_ours(path: &str) -> bool {
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains('\\')
+        && path.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+// A page about a session has its id in the path. What is no id names nothing.
+fn names_something(path: &str) -> bool {
+    let mut parts = path.split('/').skip(1).peekable();
+    while let Some(part) = parts.next() {
+        if part == "sessions"
+            && let Some(id) = parts.peek()
+        {
+            return id.parse::<SessionId>().is_ok();
+        }
+    }
+    true
+}
+
+/// A redirect that turns every method into GET.
+pub(super) fn see_other(path: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    if let Ok(value) = HeaderValue::from_str(path) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
+}
+
+/// A file of the bundle or beside it.
+pub(super) async fn file(request: Request) -> Response {
+    match assets::find(request.uri().path()) {
+        Some(asset) => asset.answer(request.uri().query(), request.headers()),
+        None => respond::with(Error::NotFound.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_paths_are_come_back_to() {
+        for (path, ours) in [
+            ("/sessions?q=a", true),
+            ("/", true),
+            ("//evil.example", false),
+            ("/\\evil.example", false),
+            ("https://evil.example", false),
+            ("/a\r\nSet-Cookie: x", false),
+            ("/\t/evil.example", false),
+            ("", false),
+        ] {
+            assert_eq!(is_ours(path), ours, "{path:?}");
+        }
+        assert_eq!(sign_in("/sessions", Some("q=a&page=2")), "/sign-in?next=%2Fsessions%3Fq%3Da%26page%3D2");
+        assert_eq!(sign_in("//evil.example", None), "/sign-in");
+    }
+
+    #[test]
+    fn what_is_no_id_names_nothing() {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+        for (path, known) in [
+            ("/sessions", true),
+            ("/account/security", true),
+            (&*format!("/sessions/{id}"), true),
+            (&*format!("/account/sessions/{id}/end"), true),
+            ("/sessions/x.css", false),
+            ("/account/sessions/1/end", false),
+        ] {
+            assert_eq!(names_something(path), known, "{path}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Signing in and out.
+
+use axum::Json;
+use axum::response::Response;
+use rollcall_core::{Backend, Session, SignIn};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::extract::{Asking, Body, NoParameters};
+use super::respond::done;
+use crate::error::{ApiError, ProblemDocument};
+
+/// What a program or a form sends to sign in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignInRequest {
+    /// The user name.
+    #[schema(example = "nora.rossi@acme.example")]
+    email: String,
+    /// The password.
+    #[schema(format = Password)]
+    password: String,
+    /// Keep me signed in: longer timeouts, and a cookie that outlives the browser.
+    #[serde(default)]
+    keep: bool,
+    /// What to call the session, at most 80 characters; browser and system where it is not given.
+    name: Option<String>,
+    /// True for programs: the token comes in the body, and no cookie is set.
+    #[serde(default)]
+    token: bool,
+}
+
+/// The new session.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SignedIn {
+    session: Session,
+    /// The bearer token, where it was asked for. Shown this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+/// Signs in with e-mail and password. The session that came with the request ends (`replaced`).
+#[utoipa::path(
+    post, path = "/api/v1/sign-in", tag = "Signing in", request_body = SignInRequest,
+    responses(
+        (status = 200, description = "Signed in. Without `token`, the session is in the cookie", body = SignedIn),
+        (status = 400, description = "A field cannot be accepted", body = ProblemDocument),
+        (status = 401, description = "Wrong, locked or disabled; never which", body = ProblemDocument),
+        (status = 429, description = "Too many attempts; see Retry-After", body = ProblemDocument),
+    ),
+    security(())
+)]
+pub(super) async fn sign_in(
+    asking: Asking,
+    _: NoParameters,
+    Body(request): Body<SignInRequest>,
+) -> Result<Json<SignedIn>, ApiError> {
+    let input = SignIn {
+        email: request.email,
+        password: request.password,
+        keep: request.keep,
+        name: request.name,
+    };
+    if request.token {
+        let (session, token) = asking.sign_in_for_token(input).await?;
+        let token = Some(token.expose().to_string());
+        return Ok(Json(SignedIn { session, token }));
+    }
+    let session = asking.sign_in(input).await?;
+    Ok(Json(SignedIn { session, token: None }))
+}
+
+/// Ends the caller's session. Does nothing without one.
+#[utoipa::path(
+    post, path = "/api/v1/sign-out", tag = "Signing in",
+    responses((status = 204, description = "Signed out"))
+)]
+pub(super) async fn sign_out(asking: Asking, _: NoParameters) -> Result<Response, ApiError> {
+    asking.sign_out().await?;
+    Ok(done())
+}
