@@ -3,12 +3,15 @@
 //! **Invariant:** this crate knows `rollcall-core` and nothing of SQL, axum or tokio. On the server it
 //! reaches the rest through `dyn Backend`, which it finds in the context.
 
+// A page's view is one deeply nested type.
+#![recursion_limit = "512"]
+
 pub mod app;
 mod browser;
-pub mod components;
-pub mod pages;
-pub mod routes;
-pub mod rpc;
+mod components;
+mod pages;
+mod routes;
+mod rpc;
 mod ui;
 
 pub use app::{App, Assets, shell};
