@@ -76,6 +76,11 @@ pub(super) struct AuditListParameters {
         user_requests::list, user_requests::end,
         operations::healthy, operations::ready, operations::metrics,
     ),
+    tags(
+        (name = "Signing in"), (name = "My account"), (name = "Sessions"), (name = "Users"), (name = "Audit"),
+        (name = "Rediacc", description = "The calls of Rediacc's console, with its field names"),
+        (name = "Operations"),
+    ),
     components(schemas(ProblemDocument, FieldError, State, Kind, AuditAction, AuditOutcome)),
     modifiers(&Securities, &CommonAnswers, &Words, &Ids),
     security(("session_cookie" = []), ("bearer_token" = [])),
