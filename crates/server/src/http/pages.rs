@@ -24,7 +24,8 @@ const OPEN_PAGES: [&str; 2] = ["/sign-in", "/forgot-password"];
 /// Where a password is changed; the only page until a one-time password is.
 const SECURITY: &str = "/account/security";
 
-static LISTING: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(rollcall_client::App));
+static LISTING: LazyLock<Vec<AxumRouteListing>> =
+    LazyLock::new(|| generate_route_list(rollcall_client::App));
 
 /// A route for each page that the client knows.
 pub(super) fn routes() -> Router<Shared> {
@@ -34,9 +35,9 @@ pub(super) fn routes() -> Router<Shared> {
             tracing::warn!("this binary holds no WebAssembly bundle; pages are served without scripts (`cargo xtask bundle` makes one)");
         });
     }
-    LISTING
-        .iter()
-        .fold(Router::new(), |router, listing| router.route(listing.path(), get(page)))
+    LISTING.iter().fold(Router::new(), |router, listing| {
+        router.route(listing.path(), get(page))
+    })
 }
 
 type Known = (Extension<Arc<Asked>>, Extension<Arc<RequestBackend>>);
@@ -57,10 +58,16 @@ async fn page((Extension(asked), Extension(backend)): Known, request: Request) -
 }
 
 /// What no route knows: a page in words for people, a problem document for programs.
-pub(super) async fn unknown(asked: Option<Extension<Arc<Asked>>>, backend: Option<Extension<Arc<RequestBackend>>>, request: Request) -> Response {
+pub(super) async fn unknown(
+    asked: Option<Extension<Arc<Asked>>>,
+    backend: Option<Extension<Arc<RequestBackend>>>,
+    request: Request,
+) -> Response {
     match (asked, backend) {
         (Some(Extension(asked)), Some(Extension(backend)))
-            if asked.area == super::request::Area::Page && asked.wants_html && backend.caller().is_some() =>
+            if asked.area == super::request::Area::Page
+                && asked.wants_html
+                && backend.caller().is_some() =>
         {
             let mut response = render(&asked, &backend, request).await;
             *response.status_mut() = StatusCode::NOT_FOUND;
@@ -88,11 +95,14 @@ async fn render(asked: &Asked, backend: &Arc<RequestBackend>, request: Request) 
             bundle: bundle.clone(),
         });
     };
-    let mut response = render_app_async_with_context(context, rollcall_client::shell)(request).await;
+    let mut response =
+        render_app_async_with_context(context, rollcall_client::shell)(request).await;
     let effects = backend.effects();
     // A page may have found out only while it was made that nobody is signed in any more.
     match effects.error {
-        Some(Error::Unauthenticated) if !OPEN_PAGES.contains(&asked.path.as_str()) => see_other(&sign_in(&asked.path, None)),
+        Some(Error::Unauthenticated) if !OPEN_PAGES.contains(&asked.path.as_str()) => {
+            see_other(&sign_in(&asked.path, None))
+        }
         Some(Error::PasswordChangeRequired) => see_other(SECURITY),
         Some(failed) if response.status() == StatusCode::OK => {
             *response.status_mut() = error::status(failed);
@@ -110,7 +120,9 @@ fn guard(backend: &RequestBackend, path: &str, query: Option<&str>) -> Option<St
         None if OPEN_PAGES.contains(&path) => None,
         None if start => Some("/sign-in".to_owned()),
         None => Some(sign_in(path, query)),
-        Some(caller) if caller.password_change_required() => (path != SECURITY).then(|| SECURITY.to_owned()),
+        Some(caller) if caller.password_change_required() => {
+            (path != SECURITY).then(|| SECURITY.to_owned())
+        }
         Some(caller) if start => Some(
             match caller.permissions().has(Permission::SessionsView) {
                 true => "/sessions",
@@ -191,7 +203,10 @@ mod tests {
         ] {
             assert_eq!(is_ours(path), ours, "{path:?}");
         }
-        assert_eq!(sign_in("/sessions", Some("q=a&page=2")), "/sign-in?next=%2Fsessions%3Fq%3Da%26page%3D2");
+        assert_eq!(
+            sign_in("/sessions", Some("q=a&page=2")),
+            "/sign-in?next=%2Fsessions%3Fq%3Da%26page%3D2"
+        );
         assert_eq!(sign_in("//evil.example", None), "/sign-in");
     }
 

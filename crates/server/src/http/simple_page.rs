@@ -34,9 +34,10 @@ pub(super) fn page(title: &str, main: &str, head: &str) -> String {
 /// The page as an answer.
 pub(super) fn answer(page: String) -> Response {
     let mut response = Body::from(page).into_response();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
     response
 }
 
@@ -44,7 +45,9 @@ pub(super) fn answer(page: String) -> Response {
 pub(super) fn error(error: &ApiError, request_id: &str, contact: Option<&str>) -> String {
     let title = match error.error {
         Error::Unauthenticated => "You are not signed in",
-        Error::Forbidden | Error::ForeignOrigin | Error::PasswordChangeRequired => "This is not allowed",
+        Error::Forbidden | Error::ForeignOrigin | Error::PasswordChangeRequired => {
+            "This is not allowed"
+        }
         Error::NotFound => "There is nothing here",
         Error::Unavailable | Error::RequestTimeout => "Just a moment",
         Error::Internal => "Something went wrong",
@@ -67,17 +70,18 @@ pub(super) fn error(error: &ApiError, request_id: &str, contact: Option<&str>) -
 
 /// Text that is safe between tags and inside quoted attributes.
 pub(super) fn escaped(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut safe, letter| {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-        safe
-    })
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut safe, letter| {
+            match letter {
+                '&' => safe.push_str("&amp;"),
+                '<' => safe.push_str("&lt;"),
+                '>' => safe.push_str("&gt;"),
+                '"' => safe.push_str("&quot;"),
+                '\'' => safe.push_str("&#39;"),
+                other => safe.push(other),
+            }
+            safe
+        })
 }
 
 #[cfg(test)]
@@ -86,7 +90,11 @@ mod tests {
 
     #[test]
     fn what_others_wrote_stays_text() {
-        let page = error(&Error::NotFound.into(), "r-1", Some("<script>alert('x')</script>"));
+        let page = error(
+            &Error::NotFound.into(),
+            "r-1",
+            Some("<script>alert('x')</script>"),
+        );
         assert!(!page.contains("<script>alert"));
         assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)"));
         assert!(page.contains("r-1") && page.contains("/help/troubleshooting"));
