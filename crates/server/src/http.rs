@@ -64,6 +64,7 @@ pub type Shared = Arc<Http>;
 
 /// The whole route table.
 pub fn router(settings: &Settings, service: Service) -> Router {
+    pages::prepare();
     let shared = Arc::new(Http {
         service,
         proxies: address::Proxies::new(settings.trusted_proxy.clone()),
@@ -74,7 +75,16 @@ pub fn router(settings: &Settings, service: Service) -> Router {
     });
     Router::new()
         // Pages, and the server functions that they call
-        .merge(pages::routes())
+        .route("/", get(pages::page))
+        .route("/sign-in", get(pages::page))
+        .route("/forgot-password", get(pages::page))
+        .route("/sessions", get(pages::page))
+        .route("/sessions/{id}", get(pages::page))
+        .route("/sessions/{id}/end", get(pages::page))
+        .route("/account/sessions", get(pages::page))
+        .route("/account/sessions/end", get(pages::page))
+        .route("/account/sessions/{id}/end", get(pages::page))
+        .route("/account/security", get(pages::page))
         .route("/rpc/{*function}", post(rpc::call))
         // Signing in and out
         .route("/api/v1/sign-in", post(sign_in::sign_in))
