@@ -4,9 +4,8 @@
 use leptos::html;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
-use leptos_router::components::{A, Form};
 use leptos_router::hooks::use_navigate;
-use rollcall_core::{Kind, PageNumber, SessionFilter, SessionQuery, State};
+use rollcall_core::{Kind, PageNumber, PageSize, SessionFilter, SessionQuery, State};
 
 use crate::routes;
 use crate::ui::icon::{Glyph, Icon};
@@ -81,7 +80,7 @@ pub(crate) fn SessionFilters(
     };
     let segment = move |label: &'static str, value: Option<State>| {
         let current = move || (query.get().filter.state == value).then_some("true");
-        view! { <A href=move || state(value) attr:aria-current=current scroll=false>{label}</A> }
+        view! { <a href=move || state(value) aria-current=current data-noscroll>{label}</a> }
     };
     let kinds = [
         ("", "Kind: any"),
@@ -102,17 +101,19 @@ pub(crate) fn SessionFilters(
                 page: PageNumber::default(),
                 ..shown
             };
-            navigate(
-                &routes::sessions(&next),
-                NavigateOptions {
-                    scroll: false,
-                    ..NavigateOptions::default()
-                },
-            );
+            let options = NavigateOptions {
+                scroll: false,
+                ..NavigateOptions::default()
+            };
+            navigate(&routes::sessions(&next), options);
         }
     };
+    let search_now = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        show.with_value(|show| show(text.get_untracked()));
+    };
     view! {
-        <Form method="GET" action=routes::SESSIONS attr:class="bar" attr:role="search">
+        <form method="get" action=routes::SESSIONS class="bar" role="search" on:submit=search_now>
             <label class="field">
                 <Glyph icon=Icon::Search />
                 <span class="visually-hidden">"Search sessions"</span>
@@ -152,7 +153,12 @@ pub(crate) fn SessionFilters(
                 (shown.sort != SessionQuery::default().sort)
                     .then(|| view! { <input type="hidden" name="sort" value=shown.sort.as_text() /> })
             }}
+            {move || {
+                let rows = query.get().page_size;
+                (rows != PageSize::default())
+                    .then(|| view! { <input type="hidden" name="page_size" value=rows.get().to_string() /> })
+            }}
             <noscript><button class="button">"Search"</button></noscript>
-        </Form>
+        </form>
     }
 }

@@ -42,7 +42,11 @@ pub(super) fn prepare() {
 type Known = (Extension<Arc<Asked>>, Extension<Arc<RequestBackend>>);
 
 /// A page of the client.
-pub(super) async fn page((Extension(asked), Extension(backend)): Known, parameters: RawPathParams, request: Request) -> Response {
+pub(super) async fn page(
+    (Extension(asked), Extension(backend)): Known,
+    parameters: RawPathParams,
+    request: Request,
+) -> Response {
     if let Some(error) = backend.refused() {
         return respond::with(error.into());
     }
@@ -50,7 +54,9 @@ pub(super) async fn page((Extension(asked), Extension(backend)): Known, paramete
         return see_other(&elsewhere);
     }
     // A page about a session has its id in the path. What is no id names nothing.
-    let known = parameters.iter().all(|(_, id)| id.parse::<SessionId>().is_ok());
+    let known = parameters
+        .iter()
+        .all(|(_, id)| id.parse::<SessionId>().is_ok());
     let mut response = render(&asked, &backend, request).await;
     if !known {
         *response.status_mut() = StatusCode::NOT_FOUND;
@@ -64,7 +70,9 @@ pub(super) async fn unknown(request: Request) -> Response {
     let backend = request.extensions().get::<Arc<RequestBackend>>().cloned();
     match (asked, backend) {
         // With the navigation around it, for those who have one.
-        (Some(asked), Some(backend)) if asked.area == Area::Page && asked.wants_html && backend.caller().is_some() => {
+        (Some(asked), Some(backend))
+            if asked.area == Area::Page && asked.wants_html && backend.caller().is_some() =>
+        {
             let mut response = render(&asked, &backend, request).await;
             *response.status_mut() = StatusCode::NOT_FOUND;
             response
@@ -91,11 +99,14 @@ async fn render(asked: &Asked, backend: &Arc<RequestBackend>, request: Request) 
             bundle: bundle.clone(),
         });
     };
-    let mut response = render_app_async_with_context(context, rollcall_client::shell)(request).await;
+    let mut response =
+        render_app_async_with_context(context, rollcall_client::shell)(request).await;
     let effects = backend.effects();
     // A page may have found out only while it was made that nobody is signed in any more.
     match effects.error {
-        Some(Error::Unauthenticated) if !OPEN_PAGES.contains(&asked.path.as_str()) => see_other(&sign_in(&asked.path, None)),
+        Some(Error::Unauthenticated) if !OPEN_PAGES.contains(&asked.path.as_str()) => {
+            see_other(&sign_in(&asked.path, None))
+        }
         Some(Error::PasswordChangeRequired) => see_other(SECURITY),
         Some(failed) if response.status() == StatusCode::OK => {
             *response.status_mut() = error::status(failed);
@@ -113,7 +124,9 @@ fn guard(backend: &RequestBackend, path: &str, query: Option<&str>) -> Option<St
         None if OPEN_PAGES.contains(&path) => None,
         None if start => Some("/sign-in".to_owned()),
         None => Some(sign_in(path, query)),
-        Some(caller) if caller.password_change_required() => (path != SECURITY).then(|| SECURITY.to_owned()),
+        Some(caller) if caller.password_change_required() => {
+            (path != SECURITY).then(|| SECURITY.to_owned())
+        }
         Some(caller) if start => Some(
             match caller.permissions().has(Permission::SessionsView) {
                 true => "/sessions",
@@ -181,7 +194,10 @@ mod tests {
         ] {
             assert_eq!(is_ours(path), ours, "{path:?}");
         }
-        assert_eq!(sign_in("/sessions", Some("q=a&page=2")), "/sign-in?next=%2Fsessions%3Fq%3Da%26page%3D2");
+        assert_eq!(
+            sign_in("/sessions", Some("q=a&page=2")),
+            "/sign-in?next=%2Fsessions%3Fq%3Da%26page%3D2"
+        );
         assert_eq!(sign_in("//evil.example", None), "/sign-in");
     }
 }

@@ -21,7 +21,9 @@ pub(super) enum Layout {
 /// A page around this HTML.
 pub(super) fn page(layout: Layout, title: &str, content: &str, head: &str) -> String {
     let content = match layout {
-        Layout::Card => format!("<main id=\"main\" class=\"alone\"><section class=\"panel card\">\n{content}</section></main>\n"),
+        Layout::Card => format!(
+            "<main id=\"main\" class=\"alone\"><section class=\"panel card\">\n{content}</section></main>\n"
+        ),
         Layout::Document => format!("<main id=\"main\" class=\"document\">\n{content}</main>\n"),
     };
     format!(
@@ -45,9 +47,10 @@ pub(super) fn page(layout: Layout, title: &str, content: &str, head: &str) -> St
 /// The page as an answer.
 pub(super) fn answer(page: String) -> Response {
     let mut response = Body::from(page).into_response();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
     response
 }
 
@@ -55,12 +58,16 @@ pub(super) fn answer(page: String) -> Response {
 pub(super) fn error(error: &ApiError, request_id: &str, contact: Option<&str>) -> String {
     let title = match error.error {
         Error::Unauthenticated => "You are not signed in",
-        Error::Forbidden | Error::ForeignOrigin | Error::PasswordChangeRequired => "This is not open to you",
+        Error::Forbidden | Error::ForeignOrigin | Error::PasswordChangeRequired => {
+            "This is not open to you"
+        }
         Error::NotFound => "There is nothing here",
         Error::Unavailable => "The server cannot answer just now",
         _ => "Something went wrong",
     };
-    let contact = contact.map_or_else(String::new, |contact| format!("Ask <b>{}</b>. ", escaped(contact)));
+    let contact = contact.map_or_else(String::new, |contact| {
+        format!("Ask <b>{}</b>. ", escaped(contact))
+    });
     let content = format!(
         "<h1>{title}</h1>\n\
          <p>{sentence}</p>\n\
@@ -74,17 +81,18 @@ pub(super) fn error(error: &ApiError, request_id: &str, contact: Option<&str>) -
 
 /// Text that is safe between tags and inside quoted attributes.
 pub(super) fn escaped(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut safe, letter| {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-        safe
-    })
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut safe, letter| {
+            match letter {
+                '&' => safe.push_str("&amp;"),
+                '<' => safe.push_str("&lt;"),
+                '>' => safe.push_str("&gt;"),
+                '"' => safe.push_str("&quot;"),
+                '\'' => safe.push_str("&#39;"),
+                other => safe.push(other),
+            }
+            safe
+        })
 }
 
 #[cfg(test)]
@@ -93,7 +101,11 @@ mod tests {
 
     #[test]
     fn what_others_wrote_stays_text() {
-        let page = error(&Error::NotFound.into(), "r-1", Some("<script>alert('x')</script>"));
+        let page = error(
+            &Error::NotFound.into(),
+            "r-1",
+            Some("<script>alert('x')</script>"),
+        );
         assert!(!page.contains("<script>alert"));
         assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)"));
         assert!(page.contains("r-1") && page.contains("/help/troubleshooting"));
