@@ -184,9 +184,7 @@ impl Modify for CommonAnswers {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let anonymous = SecurityRequirement::default();
         for (path, item) in &mut document.paths.paths {
-            if !path.starts_with("/api/") {
-                continue;
-            }
+            let api = path.starts_with("/api/");
             let operations = [&mut item.get, &mut item.post, &mut item.delete];
             for operation in operations.into_iter().flatten() {
                 let open = operation
@@ -196,13 +194,23 @@ impl Modify for CommonAnswers {
                 let answers = [
                     ("400", "The request cannot be accepted", true),
                     ("401", "No live session: sign in", !open),
-                    ("403", "Not permitted, or sent from another site", true),
+                    ("403", "Not permitted, or sent from another site", api),
+                    (
+                        "408",
+                        "The body took longer than 10 seconds to arrive",
+                        true,
+                    ),
                     ("413", "The body is larger than 64 KiB", true),
-                    ("415", "The body is not application/json", true),
+                    ("415", "The body is not application/json", api),
+                    (
+                        "500",
+                        "A fault of the server, noted in its log under the request's id",
+                        true,
+                    ),
                     (
                         "503",
                         "The database cannot be reached; nothing was changed",
-                        true,
+                        api,
                     ),
                 ];
                 for (status, words, can_happen) in answers {

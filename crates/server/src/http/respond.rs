@@ -29,14 +29,15 @@ impl IntoResponse for ApiError {
 /// An error in the shape that its asker can read: a problem document for programs, our own error for our
 /// own client, a page for people.
 pub(super) fn in_shape(http: &Http, asked: &Asked, error: ApiError, routed: bool) -> Response {
-    let mut response = match asked.area {
-        Area::Api => error.clone().into_problem(&asked.id),
-        Area::Open if !asked.wants_html => error.clone().into_problem(&asked.id),
-        Area::Rpc if !asked.wants_html => own_error(error.error),
-        Area::Page | Area::Open | Area::Rpc => {
-            let page = simple_page::error(&error, &asked.id, http.support_contact.as_deref());
-            simple_page::answer(page)
-        }
+    let mut response = if asked.area == Area::Api {
+        error.clone().into_problem(&asked.id)
+    } else if asked.wants_html {
+        let contact = http.support_contact.as_deref();
+        simple_page::answer(simple_page::error(&error, &asked.id, contact))
+    } else if asked.area == Area::Rpc {
+        own_error(error.error)
+    } else {
+        error.clone().into_problem(&asked.id)
     };
     *response.status_mut() = error::status(error.error);
     error::add_headers(error.error, response.headers_mut());
