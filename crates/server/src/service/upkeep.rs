@@ -13,6 +13,10 @@ use crate::db::{self, Scope};
 // Small enough that a sign-in that waits behind a batch does not notice.
 const BATCH: u64 = 200;
 
+// Names that somebody tried to sign in with. A row is some hundred bytes; a flood of names is an
+// attacker's, and locked accounts of real users stay whatever comes.
+const MOST_ATTEMPTS: u64 = 100_000;
+
 impl Service {
     /// Stores the end of every session that has expired or that an epoch has ended. Until then they are
     /// shown as ended all the same. Answers how many.
@@ -45,8 +49,11 @@ impl Service {
         }
     }
 
-    /// Removes ended sessions that were kept long enough. Answers how many.
+    /// Removes ended sessions that were kept long enough, and the oldest attempts to sign in beyond a
+    /// bound. Answers how many sessions.
     pub async fn purge(&self) -> Result<u64, Error> {
+        self.write(|tx, _| Box::pin(async move { db::attempts::purge(tx, MOST_ATTEMPTS).await }))
+            .await?;
         let before = self.now() - self.config().retention;
         let mut total = 0;
         loop {
