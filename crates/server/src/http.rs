@@ -152,7 +152,7 @@ async fn answer(http: &Shared, asked: &Arc<Asked>, request: Request, next: Next)
             let presented = credentials::presented(request.headers());
             let facts = asked.facts(&request);
             let work = async {
-                let backend = Arc::new(RequestBackend::open(&http.service, facts, presented, door).await);
+                let backend = Arc::new(RequestBackend::open(http.service.clone(), facts, presented, door).await);
                 request.extensions_mut().insert(backend.clone());
                 let mut response = next.run(request).await;
                 respond::apply(&backend.effects(), response.headers_mut());

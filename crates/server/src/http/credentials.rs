@@ -5,8 +5,9 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::service::Presented;
+use crate::service::request::CookieEffect;
 use crate::service::token::Token;
-use crate::service::{CookieEffect, Presented};
 
 /// The session cookie's name. The prefix makes browsers insist on Secure, Path=/ and no Domain.
 pub const COOKIE: &str = "__Host-rollcall";
@@ -59,8 +60,8 @@ pub fn presented(headers: &HeaderMap) -> Presented {
         (Some(_), Some(_)) => Presented::Ambiguous,
         (Some(_), None) if cookies.next().is_some() => Presented::Ambiguous,
         (None, Some(_)) if bearers.next().is_some() => Presented::Ambiguous,
-        (Some(value), None) => token(value).map_or(Presented::Unreadable, Presented::Cookie),
-        (None, Some(value)) => token(value).map_or(Presented::Unreadable, Presented::Bearer),
+        (Some(value), None) => token(value).map_or(Presented::UnreadableCookie, Presented::Cookie),
+        (None, Some(value)) => token(value).map_or(Presented::UnreadableBearer, Presented::Bearer),
     }
 }
 
@@ -71,7 +72,7 @@ fn token(value: &[u8]) -> Option<Token> {
 /// Writes what an answer does to the cookie and hands a program its next token.
 pub fn write(cookie: &CookieEffect, bearer: Option<&Token>, headers: &mut HeaderMap) {
     let line = match cookie {
-        CookieEffect::None => None,
+        CookieEffect::Keep => None,
         CookieEffect::Set { token, max_age } => {
             let token = token.expose();
             let age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
@@ -118,7 +119,7 @@ mod tests {
             Presented::Nothing => "nothing",
             Presented::Cookie(_) => "cookie",
             Presented::Bearer(_) => "bearer",
-            Presented::Unreadable => "unreadable",
+            Presented::UnreadableCookie | Presented::UnreadableBearer => "unreadable",
             Presented::Ambiguous => "ambiguous",
         }
     }
@@ -197,7 +198,7 @@ mod tests {
             headers.get("set-cookie").map(|value| value.to_str().unwrap().to_owned())
         };
         let attributes = "; Path=/; Secure; HttpOnly; SameSite=Lax";
-        assert_eq!(line(CookieEffect::None), None);
+        assert_eq!(line(CookieEffect::Keep), None);
         assert_eq!(
             line(CookieEffect::Set { token: token(), max_age: None }).unwrap(),
             format!("__Host-rollcall={}{attributes}", sample())

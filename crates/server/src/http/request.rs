@@ -11,7 +11,8 @@ use leptos::nonce::Nonce;
 
 use super::Http;
 use super::address::Peer;
-use crate::service::{LONGEST_USER_AGENT, RequestFacts};
+use crate::service::RequestFacts;
+use crate::service::facts::LONGEST_USER_AGENT;
 
 /// What part of the server an address belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -84,7 +84,14 @@ impl AddressThrottle {
 /// Lets the attempts on one account run one after another; at most ten wait.
 #[derive(Debug)]
 pub struct Turns<K> {
-    queues: Mutex<HashMap<K, Arc<AsyncMutex<()>>>>,
+    queues: Mutex<HashMap<K, Queue>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    lock: Arc<AsyncMutex<()>>,
+    // The one whose turn it is, and those who wait.
+    people: usize,
 }
 
 /// A turn; the next one begins when it is dropped.
@@ -93,7 +100,6 @@ pub struct Turn<'a, K: Hash + Eq> {
     turns: &'a Turns<K>,
     key: K,
     guard: Option<OwnedMutexGuard<()>>,
-    queue: Option<Arc<AsyncMutex<()>>>,
 }
 
 impl<K> Default for Turns<K> {
@@ -105,28 +111,31 @@ impl<K> Default for Turns<K> {
 impl<K: Hash + Eq + Clone> Turns<K> {
     /// Waits for the turn of `key`. `None` if ten are waiting already.
     pub async fn wait(&self, key: K) -> Option<Turn<'_, K>> {
-        let queue = {
+        let lock = {
             let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
             let queue = queues.entry(key.clone()).or_default();
-            // One holds the map's own reference, one has the turn, and the rest wait.
-            if Arc::strong_count(queue) > 1 + 1 + MOST_WAITING {
+            if queue.people > MOST_WAITING {
                 return None;
             }
-            Arc::clone(queue)
+            queue.people += 1;
+            Arc::clone(&queue.lock)
         };
-        let mut turn = Turn { turns: self, key, guard: None, queue: Some(Arc::clone(&queue)) };
-        turn.guard = Some(queue.lock_owned().await);
+        // Made before waiting: one who gives up while waiting leaves the queue too.
+        let mut turn = Turn { turns: self, key, guard: None };
+        turn.guard = Some(lock.lock_owned().await);
         Some(turn)
     }
 }
 
 impl<K: Hash + Eq> Drop for Turn<'_, K> {
     fn drop(&mut self) {
-        let mut queues = self.turns.queues.lock().unwrap_or_else(PoisonError::into_inner);
         self.guard = None;
-        self.queue = None;
-        if queues.get(&self.key).is_some_and(|queue| Arc::strong_count(queue) == 1) {
-            queues.remove(&self.key);
+        let mut queues = self.turns.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get_mut(&self.key) {
+            queue.people -= 1;
+            if queue.people == 0 {
+                queues.remove(&self.key);
+            }
         }
     }
 }
