@@ -1,0 +1,41 @@
+//! The database: SQLite in a file, or PostgreSQL.
+//!
+//! **Invariant:** rows never leave this folder, SQL is nowhere else, and nothing here asks for the time
+//! or for randomness: both come in as arguments.
+//!
+//! Queries are functions over `&impl ConnectionTrait`, so that each works on the readers and inside a
+//! transaction alike. Reads go to [`Database::reader`], changes through [`Database::write`]. Times are
+//! microseconds since 1970 UTC, ids are 16 bytes, addresses are 16 bytes beside their text.
+//!
+//! Lock order on PostgreSQL: sessions and their counters first, the audit trail last. A transaction that
+//! appends its events at its end cannot dead-lock with another that does the same.
+
+pub mod attempts;
+pub mod audit;
+mod connect;
+mod counters;
+mod entity;
+mod error;
+pub mod installation;
+mod life;
+mod lock;
+mod migration;
+pub mod organisations;
+pub mod records;
+mod scope;
+mod search_index;
+mod search_text;
+pub mod sessions;
+mod sql;
+mod sweep;
+pub mod users;
+mod writer;
+
+pub use connect::{Database, DatabaseOptions};
+pub use error::DbError;
+pub use records::{
+    AuditRecord, Authority, Installation, NewSession, NewUser, OrganisationRecord, SessionRecord,
+    StoredAuditEvent, Swept, Touch, UserRecord,
+};
+pub use scope::Scope;
+pub use writer::BoxedAnswer;

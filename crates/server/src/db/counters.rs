@@ -1,0 +1,215 @@
+//! How many sessions there are: from counters that triggers keep, put right for rows that ended by
+//! themselves and are not swept yet.
+
+use rollcall_core::{Kind, SessionStats, Timestamp};
+use sea_orm::{ConnectionTrait, DbErr};
+
+use super::error::DbError;
+use super::life;
+use super::scope::Scope;
+use super::sql::{Row, Sql};
+use super::sweep::least;
+
+/// Sessions of one kind.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct KindTally {
+    pub(super) total: i64,
+    pub(super) active: i64,
+    /// Milliseconds, active ones up to now.
+    duration_ms: i64,
+}
+
+/// Sessions of every kind that a caller may see.
+#[derive(Default, Debug)]
+pub(super) struct Tally {
+    kinds: Vec<(Kind, KindTally)>,
+}
+
+impl Tally {
+    fn of(&mut self, kind: Kind) -> &mut KindTally {
+        let index = match self.kinds.iter().position(|(known, _)| *known == kind) {
+            Some(index) => index,
+            None => {
+                self.kinds.push((kind, KindTally::default()));
+                self.kinds.len() - 1
+            }
+        };
+        &mut self.kinds[index].1
+    }
+
+    /// The sum over one kind, or over all.
+    pub(super) fn sum(&self, only: Option<Kind>) -> KindTally {
+        self.kinds
+            .iter()
+            .filter(|(kind, _)| only.is_none_or(|only| only == *kind))
+            .fold(KindTally::default(), |sum, (_, tally)| KindTally {
+                total: sum.total + tally.total,
+                active: sum.active + tally.active,
+                duration_ms: sum.duration_ms + tally.duration_ms,
+            })
+    }
+
+    pub(super) fn active(&self) -> u64 {
+        natural(self.sum(None).active)
+    }
+}
+
+/// Counters are never negative; a database that says otherwise shows nothing rather than 2^64.
+pub(super) fn natural(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+// The same expressions as in the triggers: milliseconds, rounded before they are summed.
+fn milliseconds(micros: &str) -> String {
+    format!("({micros} / 1000 - 1735689600000)")
+}
+
+fn now_ms(now: Timestamp) -> i64 {
+    now.0 / 1000 - 1_735_689_600_000
+}
+
+/// Counts by kind, exactly, as of `now`.
+pub(super) async fn tally(
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    now: Timestamp,
+) -> Result<Tally, DbError> {
+    match scope {
+        Scope::User(user) => tally_user(connection, user.0, now).await,
+        Scope::All => tally_counted(connection, None, now).await,
+        Scope::Organisation(organisation) => {
+            tally_counted(connection, Some(organisation.0), now).await
+        }
+    }
+}
+
+async fn tally_counted(
+    connection: &impl ConnectionTrait,
+    organisation: Option<uuid::Uuid>,
+    now: Timestamp,
+) -> Result<Tally, DbError> {
+    let mut sql = Sql::new(
+        connection,
+        "SELECT c.kind AS kind, CAST(sum(c.total) AS bigint) AS total, CAST(sum(c.active) AS bigint) AS active,
+            CAST(sum(c.ended_ms) AS bigint) AS ended_ms, CAST(sum(c.active_created_ms) AS bigint) AS created_ms
+         FROM session_counter c",
+    );
+    if let Some(organisation) = organisation {
+        sql.push(" WHERE c.organisation_id = ").bind(organisation);
+    }
+    sql.push(" GROUP BY c.kind");
+    let mut tally = Tally::default();
+    let now_ms = now_ms(now);
+    for row in sql.all(connection).await? {
+        let row = Row(&row);
+        let active: i64 = row.get("active")?;
+        *tally.of(row.word("kind", Kind::from_name)?) = KindTally {
+            total: row.get("total")?,
+            active,
+            duration_ms: row.get::<i64>("ended_ms")? + active * now_ms
+                - row.get::<i64>("created_ms")?,
+        };
+    }
+
+    let mut sql = Sql::new(connection, "");
+    let at = sql.place(now.0);
+    let and = match organisation {
+        Some(organisation) => format!(" AND s.organisation_id = {}", sql.place(organisation)),
+        None => String::new(),
+    };
+    let gone_at = life::gone_at(least(connection), &at);
+    let gone = life::gone(
+        &format!("s.kind AS kind, s.created_at AS created_at, {gone_at} AS gone_at"),
+        &at,
+        &and,
+    );
+    sql.push(&format!(
+        "SELECT g.kind AS kind, count(*) AS gone, CAST(sum({gone_ms}) AS bigint) AS gone_ms
+         FROM ({gone}) g GROUP BY g.kind",
+        gone_ms = milliseconds("g.gone_at"),
+    ));
+    for row in sql.all(connection).await? {
+        let row = Row(&row);
+        let gone: i64 = row.get("gone")?;
+        let tally = tally.of(row.word("kind", Kind::from_name)?);
+        tally.active -= gone;
+        // They were counted up to now, and ended earlier.
+        tally.duration_ms -= gone * now_ms - row.get::<i64>("gone_ms")?;
+    }
+    Ok(tally)
+}
+
+async fn tally_user(
+    connection: &impl ConnectionTrait,
+    user: uuid::Uuid,
+    now: Timestamp,
+) -> Result<Tally, DbError> {
+    let mut sql = Sql::new(connection, "");
+    let at = sql.place(now.0);
+    let user = sql.place(user);
+    let gone_at = life::gone_at(least(connection), &at);
+    sql.push(&format!(
+        "SELECT g.kind AS kind, count(*) AS total, count(CASE WHEN g.until IS NULL THEN 1 END) AS active,
+            CAST(sum({until_ms}) AS bigint) AS until_ms, CAST(sum({created_ms}) AS bigint) AS created_ms
+         FROM (SELECT s.kind AS kind, s.created_at AS created_at,
+                CASE WHEN s.ended_at IS NOT NULL THEN s.ended_at
+                    WHEN {gone_at} = {never} THEN NULL ELSE {gone_at} END AS until
+            FROM session s {joins} WHERE s.user_id = {user}) g GROUP BY g.kind",
+        until_ms = milliseconds(&format!("coalesce(g.until, {at})")),
+        created_ms = milliseconds("g.created_at"),
+        never = life::NEVER,
+        joins = life::JOINS,
+    ));
+    let mut tally = Tally::default();
+    for row in sql.all(connection).await? {
+        let row = Row(&row);
+        *tally.of(row.word("kind", Kind::from_name)?) = KindTally {
+            total: row.get("total")?,
+            active: row.get("active")?,
+            duration_ms: row.get::<i64>("until_ms")? - row.get::<i64>("created_ms")?,
+        };
+    }
+    Ok(tally)
+}
+
+/// The four cards.
+pub(super) async fn stats(
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    now: Timestamp,
+) -> Result<SessionStats, DbError> {
+    let sum = tally(connection, scope, now).await?.sum(None);
+    let minutes = if sum.total > 0 {
+        sum.duration_ms as f64 / sum.total as f64 / 60_000.0
+    } else {
+        0.0
+    };
+    Ok(SessionStats {
+        total: natural(sum.total),
+        active: natural(sum.active),
+        unique_users: unique_users(connection, scope, sum.total).await?,
+        average_duration_minutes: (minutes * 10.0).round() / 10.0,
+        as_of: now,
+    })
+}
+
+async fn unique_users(
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    total: i64,
+) -> Result<u64, DbErr> {
+    let organisation = match scope {
+        Scope::User(_) => return Ok(u64::from(total > 0)),
+        Scope::All => uuid::Uuid::nil(),
+        Scope::Organisation(organisation) => organisation.0,
+    };
+    let mut sql = Sql::new(
+        connection,
+        "SELECT users FROM session_owner_total WHERE organisation_id = ",
+    );
+    sql.bind(organisation);
+    match sql.one(connection).await? {
+        Some(row) => Ok(natural(Row(&row).get("users")?)),
+        None => Ok(0),
+    }
+}

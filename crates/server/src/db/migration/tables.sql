@@ -1,0 +1,180 @@
+-- Tables and indexes, for both databases. {uuid}, {bytes}, {text} and {number} are each database's own
+-- words. Texts compare byte by byte on both; times are microseconds since 1970 UTC.
+
+CREATE TABLE organisation (
+    id {uuid} NOT NULL PRIMARY KEY,
+    name {text} NOT NULL,
+    enabled boolean NOT NULL DEFAULT true,
+    ended_before bigint,
+    ended_before_reason {text},
+    settled boolean NOT NULL DEFAULT true,
+    created_at bigint NOT NULL
+);
+CREATE UNIQUE INDEX organisation_name_unique ON organisation (name);
+CREATE INDEX organisation_unsettled ON organisation (id) WHERE NOT settled;
+
+CREATE TABLE role (
+    key {text} NOT NULL PRIMARY KEY,
+    name {text} NOT NULL,
+    permissions bigint NOT NULL,
+    reach {text} NOT NULL,
+    organisation_id {uuid} REFERENCES organisation (id)
+);
+
+CREATE TABLE "user" (
+    id {uuid} NOT NULL PRIMARY KEY,
+    organisation_id {uuid} NOT NULL REFERENCES organisation (id),
+    email {text} NOT NULL,
+    name {text} NOT NULL,
+    role_key {text} NOT NULL REFERENCES role (key),
+    service_account boolean NOT NULL DEFAULT false,
+    password_hash {text},
+    password_change_required boolean NOT NULL DEFAULT false,
+    enabled boolean NOT NULL DEFAULT true,
+    deleted_at bigint,
+    time_zone {text},
+    created_at bigint NOT NULL,
+    password_changed_at bigint,
+    last_sign_in_at bigint,
+    ended_before bigint,
+    ended_before_reason {text},
+    settled boolean NOT NULL DEFAULT true
+);
+-- A deleted user's e-mail is free again.
+CREATE UNIQUE INDEX user_email_unique ON "user" (email) WHERE deleted_at IS NULL;
+CREATE INDEX user_by_organisation ON "user" (organisation_id, id);
+CREATE INDEX user_by_role ON "user" (role_key, id);
+CREATE INDEX user_unsettled ON "user" (id) WHERE NOT settled;
+
+CREATE TABLE installation (
+    id bigint NOT NULL PRIMARY KEY CHECK (id = 1),
+    ended_before bigint,
+    ended_before_reason {text},
+    settled boolean NOT NULL DEFAULT true
+);
+INSERT INTO installation (id) VALUES (1);
+
+CREATE TABLE session (
+    number {number},
+    id {uuid} NOT NULL,
+    user_id {uuid} NOT NULL REFERENCES "user" (id),
+    organisation_id {uuid} NOT NULL REFERENCES organisation (id),
+    lineage_hash {bytes} NOT NULL,
+    secret_hash {bytes} NOT NULL,
+    rotation_key {bytes} NOT NULL,
+    generation bigint NOT NULL,
+    first_used_at bigint,
+    name {text} NOT NULL,
+    kind {text} NOT NULL,
+    method {text} NOT NULL,
+    keep boolean NOT NULL,
+    ip {text} NOT NULL,
+    ip_bytes {bytes} NOT NULL,
+    user_agent {text} NOT NULL,
+    browser {text} NOT NULL,
+    system {text} NOT NULL,
+    server_name {text} NOT NULL,
+    email {text} NOT NULL,
+    name_key {text} NOT NULL,
+    browser_key {text} NOT NULL,
+    search_text {text} NOT NULL,
+    created_at bigint NOT NULL,
+    last_activity_at bigint NOT NULL,
+    idle_timeout_seconds bigint NOT NULL,
+    idle_expires_at bigint NOT NULL,
+    absolute_expires_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    ended_at bigint,
+    end_reason {text},
+    ended_by {uuid},
+    end_note {text},
+    end_seen boolean NOT NULL DEFAULT false
+);
+CREATE UNIQUE INDEX session_id_unique ON session (id);
+CREATE UNIQUE INDEX session_lineage_hash_unique ON session (lineage_hash);
+
+-- One index for each order of the list; duration and state are walked in two parts, see below.
+CREATE INDEX session_by_created ON session (created_at, id);
+CREATE INDEX session_by_activity ON session (last_activity_at, id);
+CREATE INDEX session_by_ip ON session (ip_bytes, id);
+CREATE INDEX session_by_name ON session (name_key, id);
+CREATE INDEX session_by_email ON session (email, id);
+CREATE INDEX session_by_browser ON session (browser_key, id);
+-- A small organisation's rows, and one user's.
+CREATE INDEX session_by_organisation ON session (organisation_id, created_at, id);
+CREATE INDEX session_by_user ON session (user_id, created_at, id);
+-- Rows without a stored end. The longest of them is the oldest.
+CREATE INDEX session_live_by_created ON session (created_at, id) WHERE ended_at IS NULL;
+CREATE INDEX session_live_by_organisation ON session (organisation_id, created_at, id) WHERE ended_at IS NULL;
+CREATE INDEX session_live_by_user ON session (user_id, created_at, id) WHERE ended_at IS NULL;
+-- With all that the cards need to know about rows that have expired but are not swept.
+CREATE INDEX session_live_by_expiry ON session (expires_at, organisation_id, kind, created_at, id) WHERE ended_at IS NULL;
+-- Rows with a stored end.
+CREATE INDEX session_ended_by_created ON session (created_at, id) WHERE ended_at IS NOT NULL;
+CREATE INDEX session_ended_by_duration ON session ((ended_at - created_at), id) WHERE ended_at IS NOT NULL;
+CREATE INDEX session_ended_by_end ON session (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE sign_in_attempt (
+    name {text} NOT NULL PRIMARY KEY,
+    tries bigint NOT NULL,
+    locked_at bigint,
+    last_at bigint NOT NULL
+);
+CREATE INDEX sign_in_attempt_by_age ON sign_in_attempt (last_at) WHERE locked_at IS NULL;
+
+CREATE TABLE audit_event (
+    sequence bigint NOT NULL PRIMARY KEY,
+    at bigint NOT NULL,
+    actor_id {uuid},
+    actor_name {text} NOT NULL,
+    target_id {uuid},
+    target_name {text} NOT NULL,
+    target_email {text} NOT NULL,
+    organisation_id {uuid},
+    action {text} NOT NULL,
+    outcome {text} NOT NULL,
+    session_id {uuid},
+    detail {text},
+    ip {text} NOT NULL,
+    user_agent {text} NOT NULL,
+    request_id {text} NOT NULL,
+    hmac {bytes} NOT NULL
+);
+CREATE INDEX audit_event_by_organisation ON audit_event (organisation_id, sequence);
+CREATE INDEX audit_event_by_session ON audit_event (session_id, sequence) WHERE session_id IS NOT NULL;
+CREATE INDEX audit_event_by_target ON audit_event (target_id, sequence) WHERE target_id IS NOT NULL;
+CREATE INDEX audit_event_by_actor ON audit_event (actor_id, sequence) WHERE actor_id IS NOT NULL;
+CREATE INDEX audit_event_by_action ON audit_event (action, sequence);
+
+-- The newest number and HMAC; locked by whoever appends.
+CREATE TABLE audit_head (
+    id bigint NOT NULL PRIMARY KEY CHECK (id = 1),
+    sequence bigint NOT NULL,
+    hmac {bytes} NOT NULL
+);
+
+-- What the cards show, kept by triggers. Milliseconds since 2025 keep a sum over millions of rows
+-- within 64 bits: ended_ms = sum of (ended_at / 1000 - created_at / 1000) of rows with a stored end,
+-- active_created_ms = sum of (created_at / 1000 - 1735689600000) of rows without one.
+CREATE TABLE session_counter (
+    organisation_id {uuid} NOT NULL,
+    kind {text} NOT NULL,
+    total bigint NOT NULL,
+    active bigint NOT NULL,
+    ended_ms bigint NOT NULL,
+    active_created_ms bigint NOT NULL,
+    PRIMARY KEY (organisation_id, kind)
+);
+-- How many sessions a user has in an organisation: the first and the last one change the number of
+-- distinct users.
+CREATE TABLE session_owner (
+    user_id {uuid} NOT NULL,
+    organisation_id {uuid} NOT NULL,
+    sessions bigint NOT NULL,
+    PRIMARY KEY (user_id, organisation_id)
+);
+-- Distinct users of each organisation; the id of zeros stands for the whole installation.
+CREATE TABLE session_owner_total (
+    organisation_id {uuid} NOT NULL PRIMARY KEY,
+    users bigint NOT NULL
+);

@@ -1,0 +1,152 @@
+-- Statement triggers with transition tables: ending 10,000 rows at once is one update of a counter.
+-- Counter rows are taken in the order of their keys, so that two transactions cannot wait for each
+-- other within one statement.
+
+CREATE FUNCTION session_counted_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO session_counter AS c (organisation_id, kind, total, active, ended_ms, active_created_ms)
+    SELECT organisation_id, kind, count(*), count(*) FILTER (WHERE ended_at IS NULL),
+        coalesce(sum(ended_at / 1000 - created_at / 1000) FILTER (WHERE ended_at IS NOT NULL), 0)::bigint,
+        coalesce(sum(created_at / 1000 - 1735689600000) FILTER (WHERE ended_at IS NULL), 0)::bigint
+    FROM added GROUP BY organisation_id, kind ORDER BY organisation_id, kind
+    ON CONFLICT (organisation_id, kind) DO UPDATE SET
+        total = c.total + excluded.total,
+        active = c.active + excluded.active,
+        ended_ms = c.ended_ms + excluded.ended_ms,
+        active_created_ms = c.active_created_ms + excluded.active_created_ms;
+    INSERT INTO session_owner AS c (user_id, organisation_id, sessions)
+    SELECT user_id, organisation_id, count(*) FROM added
+    GROUP BY user_id, organisation_id ORDER BY user_id, organisation_id
+    ON CONFLICT (user_id, organisation_id) DO UPDATE SET sessions = c.sessions + excluded.sessions;
+    -- Rows that are dead on arrival, because an epoch overtook their sign-in.
+    UPDATE "user" u SET settled = false FROM added a
+    WHERE u.id = a.user_id AND (u.ended_before >= a.created_at OR NOT u.enabled OR u.deleted_at IS NOT NULL);
+    UPDATE organisation o SET settled = false FROM added a
+    WHERE o.id = a.organisation_id AND (o.ended_before >= a.created_at OR NOT o.enabled);
+    UPDATE installation SET settled = false WHERE ended_before >= (SELECT min(created_at) FROM added);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER session_counted_insert AFTER INSERT ON session
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION session_counted_insert();
+
+-- Organisation, user, kind and created_at of a session never change. A trigger with a transition table
+-- cannot name columns, so that the first question is whether any end changed at all.
+CREATE FUNCTION session_counted_end() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    change record;
+BEGIN
+    FOR change IN
+        SELECT n.organisation_id, n.kind,
+            count(*) FILTER (WHERE n.ended_at IS NULL) - count(*) FILTER (WHERE o.ended_at IS NULL) AS active,
+            (coalesce(sum(n.ended_at / 1000 - n.created_at / 1000) FILTER (WHERE n.ended_at IS NOT NULL), 0)
+            - coalesce(sum(o.ended_at / 1000 - o.created_at / 1000) FILTER (WHERE o.ended_at IS NOT NULL), 0))::bigint AS ended_ms,
+            (coalesce(sum(n.created_at / 1000 - 1735689600000) FILTER (WHERE n.ended_at IS NULL), 0)
+            - coalesce(sum(o.created_at / 1000 - 1735689600000) FILTER (WHERE o.ended_at IS NULL), 0))::bigint AS active_created_ms
+        FROM after n JOIN before o ON o.number = n.number
+        WHERE n.ended_at IS DISTINCT FROM o.ended_at
+        GROUP BY n.organisation_id, n.kind ORDER BY n.organisation_id, n.kind
+    LOOP
+        UPDATE session_counter SET
+            active = active + change.active,
+            ended_ms = ended_ms + change.ended_ms,
+            active_created_ms = active_created_ms + change.active_created_ms
+        WHERE organisation_id = change.organisation_id AND kind = change.kind;
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER session_counted_end AFTER UPDATE ON session
+REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION session_counted_end();
+
+CREATE FUNCTION session_counted_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    change record;
+BEGIN
+    FOR change IN
+        SELECT organisation_id, kind, count(*) AS total, count(*) FILTER (WHERE ended_at IS NULL) AS active,
+            coalesce(sum(ended_at / 1000 - created_at / 1000) FILTER (WHERE ended_at IS NOT NULL), 0)::bigint AS ended_ms,
+            coalesce(sum(created_at / 1000 - 1735689600000) FILTER (WHERE ended_at IS NULL), 0)::bigint AS active_created_ms
+        FROM removed GROUP BY organisation_id, kind ORDER BY organisation_id, kind
+    LOOP
+        UPDATE session_counter SET
+            total = total - change.total,
+            active = active - change.active,
+            ended_ms = ended_ms - change.ended_ms,
+            active_created_ms = active_created_ms - change.active_created_ms
+        WHERE organisation_id = change.organisation_id AND kind = change.kind;
+    END LOOP;
+    FOR change IN
+        SELECT user_id, organisation_id, count(*) AS sessions FROM removed
+        GROUP BY user_id, organisation_id ORDER BY user_id, organisation_id
+    LOOP
+        UPDATE session_owner SET sessions = sessions - change.sessions
+        WHERE user_id = change.user_id AND organisation_id = change.organisation_id;
+    END LOOP;
+    DELETE FROM session_owner s USING removed r
+    WHERE s.user_id = r.user_id AND s.organisation_id = r.organisation_id AND s.sessions = 0;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER session_counted_delete AFTER DELETE ON session
+REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION session_counted_delete();
+
+CREATE FUNCTION session_owner_counted_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO session_owner_total AS t (organisation_id, users)
+    SELECT organisation_id, count(*) FROM added GROUP BY organisation_id ORDER BY organisation_id
+    ON CONFLICT (organisation_id) DO UPDATE SET users = t.users + excluded.users;
+    INSERT INTO session_owner_total AS t (organisation_id, users)
+    SELECT '00000000-0000-0000-0000-000000000000', count(DISTINCT a.user_id) FROM added a
+    WHERE NOT EXISTS (
+        SELECT 1 FROM session_owner s
+        WHERE s.user_id = a.user_id
+            AND NOT EXISTS (SELECT 1 FROM added b WHERE b.user_id = s.user_id AND b.organisation_id = s.organisation_id)
+    )
+    ON CONFLICT (organisation_id) DO UPDATE SET users = t.users + excluded.users;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER session_owner_counted_insert AFTER INSERT ON session_owner
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION session_owner_counted_insert();
+
+CREATE FUNCTION session_owner_counted_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    change record;
+BEGIN
+    FOR change IN
+        SELECT organisation_id, count(*) AS users FROM removed GROUP BY organisation_id ORDER BY organisation_id
+    LOOP
+        UPDATE session_owner_total SET users = users - change.users WHERE organisation_id = change.organisation_id;
+    END LOOP;
+    UPDATE session_owner_total SET users = users - (
+        SELECT count(DISTINCT r.user_id) FROM removed r
+        WHERE NOT EXISTS (SELECT 1 FROM session_owner s WHERE s.user_id = r.user_id)
+    )
+    WHERE organisation_id = '00000000-0000-0000-0000-000000000000';
+    RETURN NULL;
+END $$;
+CREATE TRIGGER session_owner_counted_delete AFTER DELETE ON session_owner
+REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION session_owner_counted_delete();
+
+-- Whatever ends sessions by a row of its own makes that row unsettled, whoever writes it.
+CREATE FUNCTION unsettle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.settled := false;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER user_unsettles BEFORE UPDATE OF ended_before, enabled, deleted_at ON "user" FOR EACH ROW
+WHEN (NEW.ended_before IS DISTINCT FROM OLD.ended_before OR NEW.enabled IS DISTINCT FROM OLD.enabled
+    OR NEW.deleted_at IS DISTINCT FROM OLD.deleted_at)
+EXECUTE FUNCTION unsettle();
+CREATE TRIGGER organisation_unsettles BEFORE UPDATE OF ended_before, enabled ON organisation FOR EACH ROW
+WHEN (NEW.ended_before IS DISTINCT FROM OLD.ended_before OR NEW.enabled IS DISTINCT FROM OLD.enabled)
+EXECUTE FUNCTION unsettle();
+CREATE TRIGGER installation_unsettles BEFORE UPDATE OF ended_before ON installation FOR EACH ROW
+WHEN (NEW.ended_before IS DISTINCT FROM OLD.ended_before)
+EXECUTE FUNCTION unsettle();
+
+CREATE FUNCTION audit_event_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit trail cannot be changed';
+END $$;
+CREATE TRIGGER audit_event_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_event
+FOR EACH STATEMENT EXECUTE FUNCTION audit_event_stays();
+
+INSERT INTO audit_head (id, sequence, hmac) VALUES (1, 0, decode(repeat('00', 32), 'hex'));

@@ -1,0 +1,14 @@
+//! What a caller may see.
+
+use rollcall_core::{OrganisationId, UserId};
+
+/// What a caller may see. Every list, count and find takes one, so that none can be forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Every organisation.
+    All,
+    /// One organisation.
+    Organisation(OrganisationId),
+    /// One user.
+    User(UserId),
+}

@@ -1,0 +1,44 @@
+//! How texts are made comparable: one form, lower case, the same on both databases because it is made
+//! here and not by them.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Lower case, in the composed form of Unicode (NFC), so that what looks equal is equal.
+pub(super) fn fold(text: &str) -> String {
+    // Lowering may decompose (U+0130), hence the form comes last.
+    text.nfc()
+        .collect::<String>()
+        .to_lowercase()
+        .nfc()
+        .collect()
+}
+
+/// What a search looks through.
+pub(super) struct SearchText {
+    /// E-mail, address and name, each in a line of its own: a search has no line feed in it, so that
+    /// it never matches across two of them.
+    pub(super) all: String,
+    /// The folded name alone, to sort by.
+    pub(super) name: String,
+}
+
+impl SearchText {
+    pub(super) fn of(email: &str, ip: &str, name: &str) -> Self {
+        let name = fold(name);
+        Self {
+            all: format!("{}\n{}\n{name}", fold(email), fold(ip)),
+            name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_equal_is_equal() {
+        assert_eq!(fold("E\u{301}TE\u{301}"), fold("été"));
+        assert_eq!(fold("İ"), fold("i\u{307}"));
+    }
+}

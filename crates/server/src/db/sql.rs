@@ -1,0 +1,144 @@
+//! Small helpers for the queries that are written in SQL.
+
+use std::fmt::Write;
+
+use rollcall_core::Timestamp;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
+use uuid::Uuid;
+
+/// SQL text that grows together with the values that it binds. `$1`, `$2` and so on work on both
+/// databases.
+pub(super) struct Sql {
+    backend: DbBackend,
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Sql {
+    pub(super) fn new(connection: &impl ConnectionTrait, text: &str) -> Self {
+        Self {
+            backend: connection.get_database_backend(),
+            text: text.to_owned(),
+            values: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Binds a value and writes its placeholder.
+    pub(super) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        let place = self.place(value);
+        self.text.push_str(&place);
+        self
+    }
+
+    /// Binds a value and answers its placeholder, for text that names it more than once.
+    pub(super) fn place(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        let mut place = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(place, "${}", self.values.len());
+        place
+    }
+
+    pub(super) fn statement(self) -> Statement {
+        Statement::from_sql_and_values(self.backend, self.text, self.values)
+    }
+
+    pub(super) async fn all(
+        self,
+        connection: &impl ConnectionTrait,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        connection.query_all_raw(self.statement()).await
+    }
+
+    pub(super) async fn one(
+        self,
+        connection: &impl ConnectionTrait,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        connection.query_one_raw(self.statement()).await
+    }
+
+    /// Runs it and answers how many rows it changed.
+    pub(super) async fn run(self, connection: &impl ConnectionTrait) -> Result<u64, DbErr> {
+        Ok(connection
+            .execute_raw(self.statement())
+            .await?
+            .rows_affected())
+    }
+}
+
+/// A statement of fixed text.
+pub(super) fn statement<const N: usize>(
+    connection: &impl ConnectionTrait,
+    text: &str,
+    values: [Value; N],
+) -> Statement {
+    Statement::from_sql_and_values(connection.get_database_backend(), text, values)
+}
+
+/// Reads columns of a row by their names.
+pub(super) struct Row<'a>(pub(super) &'a QueryResult);
+
+impl Row<'_> {
+    pub(super) fn get<T: sea_orm::TryGetable>(&self, column: &str) -> Result<T, DbErr> {
+        self.0.try_get("", column)
+    }
+
+    pub(super) fn time(&self, column: &str) -> Result<Timestamp, DbErr> {
+        self.get::<i64>(column).map(Timestamp)
+    }
+
+    pub(super) fn uuid(&self, column: &str) -> Result<Uuid, DbErr> {
+        self.get(column)
+    }
+
+    /// A moment and a word that are both there or both missing.
+    pub(super) fn end<R>(
+        &self,
+        at: &str,
+        reason: &str,
+        parse: impl Fn(&str) -> Option<R>,
+    ) -> Result<Option<(Timestamp, R)>, DbErr> {
+        match self.get::<Option<i64>>(at)? {
+            None => Ok(None),
+            Some(at) => {
+                let word: String = self.get(reason)?;
+                Ok(Some((
+                    Timestamp(at),
+                    parse(&word).ok_or_else(|| unknown(reason))?,
+                )))
+            }
+        }
+    }
+
+    /// A word from a closed list.
+    pub(super) fn word<R>(
+        &self,
+        column: &str,
+        parse: impl Fn(&str) -> Option<R>,
+    ) -> Result<R, DbErr> {
+        let word: String = self.get(column)?;
+        parse(&word).ok_or_else(|| unknown(column))
+    }
+
+    /// 32 bytes.
+    pub(super) fn hash(&self, column: &str) -> Result<[u8; 32], DbErr> {
+        hash(self.get(column)?)
+    }
+}
+
+/// 32 stored bytes.
+pub(super) fn hash(bytes: Vec<u8>) -> Result<[u8; 32], DbErr> {
+    bytes
+        .try_into()
+        .map_err(|_| DbErr::Type("a hash has 32 bytes".into()))
+}
+
+/// The error for a stored word that this server does not know.
+pub(super) fn unknown(column: &str) -> DbErr {
+    DbErr::Type(format!("unknown word in {column}"))
+}

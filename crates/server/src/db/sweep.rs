@@ -1,0 +1,172 @@
+//! Writing down the ends that time and epochs have brought, and forgetting what is old enough.
+
+use rollcall_core::{EndReason, OrganisationId, SessionId, Timestamp, UserId};
+use sea_orm::{ConnectionTrait, DbBackend};
+
+use super::error::DbError;
+use super::life;
+use super::records::Swept;
+use super::sql::{Row, Sql};
+
+/// Ends up to `limit` sessions that have expired, as of the moment they did, or of an earlier epoch.
+pub async fn sweep_expired(
+    connection: &impl ConnectionTrait,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<Swept>, DbError> {
+    let mut sql = Sql::new(connection, "");
+    let at = sql.place(now.0);
+    let rows = format!(
+        "SELECT {FACTS} FROM session s {joins} WHERE s.ended_at IS NULL AND s.expires_at <= {at}
+         ORDER BY s.expires_at LIMIT {limit}",
+        joins = life::JOINS,
+    );
+    write_ends(&mut sql, connection, &rows);
+    // Activity may have come in between.
+    sql.push(&format!(" AND expires_at <= {at}"));
+    answer(sql, connection).await
+}
+
+/// Ends up to `limit` sessions that the epoch of their user, organisation or the installation ended, as
+/// of that epoch, and marks epochs that have nothing left to do as settled. Costs next to nothing
+/// where all are.
+pub async fn sweep_epochs(
+    connection: &impl ConnectionTrait,
+    limit: u64,
+) -> Result<Vec<Swept>, DbError> {
+    let parts = [
+        format!(
+            r#"FROM "user" u JOIN session s ON s.user_id = u.id JOIN organisation o ON o.id = s.organisation_id
+            JOIN installation i ON i.id = 1 WHERE NOT u.settled AND u.ended_before >= s.created_at"#
+        ),
+        format!(
+            r#"FROM organisation o JOIN session s ON s.organisation_id = o.id JOIN "user" u ON u.id = s.user_id
+            JOIN installation i ON i.id = 1 WHERE NOT o.settled AND o.ended_before >= s.created_at"#
+        ),
+        format!(
+            r#"FROM installation i JOIN session s ON s.created_at <= i.ended_before JOIN "user" u ON u.id = s.user_id
+            JOIN organisation o ON o.id = s.organisation_id WHERE NOT i.settled"#
+        ),
+    ];
+    let mut swept = Vec::new();
+    for part in parts {
+        let left = limit.saturating_sub(swept.len() as u64);
+        if left == 0 {
+            break;
+        }
+        let rows = format!("SELECT {FACTS} {part} AND s.ended_at IS NULL LIMIT {left}");
+        let mut sql = Sql::new(connection, "");
+        write_ends(&mut sql, connection, &rows);
+        swept.extend(answer(sql, connection).await?);
+    }
+    settle(connection).await?;
+    Ok(swept)
+}
+
+const FACTS: &str = "s.number AS n, s.created_at AS c, s.idle_expires_at AS idle, s.absolute_expires_at AS absolute,
+    CASE WHEN u.ended_before >= s.created_at THEN u.ended_before END AS ub, u.ended_before_reason AS ur,
+    CASE WHEN o.ended_before >= s.created_at THEN o.ended_before END AS ob, o.ended_before_reason AS orr,
+    CASE WHEN i.ended_before >= s.created_at THEN i.ended_before END AS ib, i.ended_before_reason AS ir";
+
+/// The update that `rows` calls for. An epoch is never in the future, so that of epoch and expiry the
+/// earlier one is the end; of equal moments the first in the order of `core::session::state_at`.
+fn write_ends(sql: &mut Sql, connection: &impl ConnectionTrait, rows: &str) {
+    let min = least(connection);
+    let never = life::NEVER;
+    sql.push(&format!(
+        "UPDATE session SET ended_at = gone_at, end_reason = gone_reason FROM (
+            SELECT n AS gone_number, at AS gone_at, CASE
+                WHEN ub = at THEN ur WHEN ob = at THEN orr WHEN ib = at THEN ir
+                WHEN idle <= absolute THEN '{idle}' ELSE '{absolute}' END AS gone_reason
+            FROM (
+                SELECT f.*, {min}(coalesce(ub, {never}), coalesce(ob, {never}), coalesce(ib, {never}), idle, absolute) AS at
+                FROM ({rows}) f
+            ) g
+        ) e WHERE number = gone_number AND ended_at IS NULL",
+        idle = EndReason::IdleTimeout.as_str(),
+        absolute = EndReason::AbsoluteTimeout.as_str(),
+    ));
+}
+
+async fn answer(mut sql: Sql, connection: &impl ConnectionTrait) -> Result<Vec<Swept>, DbError> {
+    sql.push(" RETURNING id, user_id, organisation_id, lineage_hash, ended_at, end_reason");
+    let rows = sql.all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let row = Row(row);
+            Ok(Swept {
+                id: SessionId(row.uuid("id")?),
+                user_id: UserId(row.uuid("user_id")?),
+                organisation_id: OrganisationId(row.uuid("organisation_id")?),
+                lineage_hash: row.hash("lineage_hash")?,
+                at: row.time("ended_at")?,
+                reason: row.word("end_reason", EndReason::from_name)?,
+            })
+        })
+        .collect()
+}
+
+/// Marks as settled what has no session left to end. The rows are locked before they are judged: a
+/// session that is stored meanwhile clears the mark after us.
+async fn settle(connection: &impl ConnectionTrait) -> Result<(), DbError> {
+    let killed = [
+        (
+            r#""user""#,
+            r#"s.user_id = "user".id AND ("user".ended_before >= s.created_at OR NOT "user".enabled OR "user".deleted_at IS NOT NULL)"#,
+        ),
+        (
+            "organisation",
+            "s.organisation_id = organisation.id AND (organisation.ended_before >= s.created_at OR NOT organisation.enabled)",
+        ),
+        ("installation", "s.created_at <= installation.ended_before"),
+    ];
+    for (table, killed) in killed {
+        let lock = if connection.get_database_backend() == DbBackend::Postgres {
+            " ORDER BY id FOR UPDATE"
+        } else {
+            " LIMIT 1"
+        };
+        let open = Sql::new(
+            connection,
+            &format!("SELECT id FROM {table} WHERE NOT settled{lock}"),
+        );
+        if open.all(connection).await?.is_empty() {
+            continue;
+        }
+        Sql::new(
+            connection,
+            &format!(
+                "UPDATE {table} SET settled = true WHERE NOT settled
+                 AND NOT EXISTS (SELECT 1 FROM session s WHERE s.ended_at IS NULL AND {killed})"
+            ),
+        )
+        .run(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Deletes up to `limit` sessions that ended before a moment; answers how many.
+pub async fn purge_ended(
+    connection: &impl ConnectionTrait,
+    before: Timestamp,
+    limit: u64,
+) -> Result<u64, DbError> {
+    let mut sql = Sql::new(
+        connection,
+        "DELETE FROM session WHERE number IN (SELECT number FROM session WHERE ended_at < ",
+    );
+    sql.bind(before.0)
+        .push(" ORDER BY ended_at LIMIT ")
+        .bind(limit.cast_signed())
+        .push(")");
+    Ok(sql.run(connection).await?)
+}
+
+/// The database's word for the least of several values.
+pub(super) fn least(connection: &impl ConnectionTrait) -> &'static str {
+    match connection.get_database_backend() {
+        DbBackend::Postgres => "least",
+        _ => "min",
+    }
+}

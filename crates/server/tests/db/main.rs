@@ -1,0 +1,10 @@
+//! The database layer, on SQLite and on PostgreSQL.
+
+// A test binary has no outside that `pub` could reach.
+#![allow(unreachable_pub)]
+
+mod audit;
+mod people;
+mod session_life;
+mod support;
+mod writes;

@@ -1,0 +1,167 @@
+//! The writer, the lock and what happens when they fail.
+
+use std::time::Duration;
+
+use rollcall_core::BuiltInRole;
+use rollcall_server::db::{self, Database, DatabaseOptions, DbError};
+use sea_orm::ConnectionTrait;
+
+use crate::support::{Rig, START, new_user, on_each};
+use crate::write_db;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_fails_or_panics_leaves_nothing_and_harms_no_other() {
+    on_each(async |rig| {
+        let acme = rig.organisation("Acme").await;
+        let writes = futures_util::future::join_all((0..30).map(|index| {
+            let user = new_user(acme, &format!("user{index}@acme.io"));
+            rig.db.write(move |c| {
+                Box::pin(async move {
+                    db::users::create(c, &user).await?;
+                    match index % 3 {
+                        0 => Ok(()),
+                        1 => Err(DbError::Busy),
+                        _ => panic!("on purpose"),
+                    }
+                })
+            })
+        }))
+        .await;
+        assert_eq!(writes.iter().filter(|result| result.is_ok()).count(), 10);
+        assert_eq!(db::users::count(rig.reader()).await.unwrap(), 10);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_goes_on_when_whoever_asked_has_gone() {
+    on_each(async |rig| {
+        let acme = rig.organisation("Acme").await;
+        let user = new_user(acme, "nora@acme.io");
+        let asked = rig.db.write(move |c| {
+            Box::pin(async move {
+                db::users::create(c, &user).await?;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Ok(())
+            })
+        });
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), asked)
+                .await
+                .is_err()
+        );
+        // The next write follows the first one on SQLite, and finds its e-mail taken on both.
+        let twin = new_user(acme, "nora@acme.io");
+        let refused = write_db!(rig, |c| db::users::create(c, &twin).await);
+        assert!(matches!(refused, Err(DbError::Unique(_))));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_is_refused_in_words_and_a_tool_is_not() {
+    on_each(async |rig| {
+        let holder = Database::is_held(&rig.url).await.unwrap().unwrap();
+        assert!(
+            holder.contains("in use by another Rollcall server"),
+            "{holder}"
+        );
+        let second = Database::connect(&rig.url, DatabaseOptions::default()).await;
+        assert!(matches!(second, Err(DbError::Held(words)) if words == holder));
+        let beside = DatabaseOptions {
+            exclusive: false,
+            ..DatabaseOptions::default()
+        };
+        let tool = Database::connect(&rig.url, beside).await.unwrap();
+        tool.probe().await.unwrap();
+        tool.close().await;
+        rig.db.probe().await.unwrap();
+        rig.db.close().await;
+        assert!(matches!(rig.db.probe().await, Err(DbError::Unreachable)));
+        assert_eq!(Database::is_held(&rig.url).await.unwrap(), None);
+        let again = Database::connect(&rig.url, DatabaseOptions::default())
+            .await
+            .unwrap();
+        again.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn built_in_roles_are_what_the_program_says_at_every_start() {
+    on_each(async |rig| {
+        rig.sql("UPDATE role SET permissions = 0, name = 'x'").await;
+        rig.db.close().await;
+        let again = Database::connect(&rig.url, DatabaseOptions::default())
+            .await
+            .unwrap();
+        let rows = again
+            .reader()
+            .query_all_raw(sea_orm::Statement::from_string(
+                again.reader().get_database_backend(),
+                "SELECT key, name, permissions FROM role",
+            ))
+            .await
+            .unwrap();
+        assert_eq!(rows.len(), BuiltInRole::ALL.len());
+        for row in rows {
+            let role = BuiltInRole::from_key(&row.try_get::<String>("", "key").unwrap()).unwrap();
+            assert_eq!(row.try_get::<String>("", "name").unwrap(), role.name());
+            let bits: i64 = row.try_get("", "permissions").unwrap();
+            assert_eq!(bits.cast_unsigned(), role.permissions().bits());
+        }
+        again.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_locked_by_another_process_is_busy_within_the_patience_and_works_afterwards() {
+    let rig = Rig::sqlite().await;
+    let beside = DatabaseOptions {
+        exclusive: false,
+        ..DatabaseOptions::default()
+    };
+    let other = Database::connect(&rig.url, beside).await.unwrap();
+    let (locked, is_locked) = tokio::sync::oneshot::channel();
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let holder = tokio::spawn(async move {
+        other
+            .write(move |_| {
+                Box::pin(async move {
+                    locked.send(()).unwrap();
+                    released.await.unwrap();
+                    Ok(())
+                })
+            })
+            .await
+            .unwrap();
+        other.close().await;
+    });
+    is_locked.await.unwrap();
+    let begun = std::time::Instant::now();
+    let organisation = rollcall_core::OrganisationId(crate::support::fresh_id());
+    let refused =
+        futures_util::future::join_all((0..5).map(|_| write_db_later(&rig, organisation))).await;
+    assert!(
+        refused
+            .iter()
+            .all(|result| matches!(result, Err(DbError::Busy))),
+        "{refused:?}"
+    );
+    assert!(
+        begun.elapsed() < Duration::from_millis(5_900),
+        "{:?}",
+        begun.elapsed()
+    );
+    // Readers never waited.
+    assert_eq!(db::users::count(rig.reader()).await.unwrap(), 0);
+    release.send(()).unwrap();
+    holder.await.unwrap();
+    write_db_later(&rig, organisation).await.unwrap();
+}
+
+async fn write_db_later(rig: &Rig, id: rollcall_core::OrganisationId) -> Result<(), DbError> {
+    write_db!(rig, |c| db::organisations::create(c, id, "Acme", START)
+        .await)
+}
