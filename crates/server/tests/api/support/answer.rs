@@ -95,3 +95,18 @@ impl Answer {
         self.header("session-token").map(str::to_owned)
     }
 }
+
+/// The same JSON with every id and request id replaced by a word, for snapshots.
+pub(crate) fn redacted(mut value: Value) -> Value {
+    match &mut value {
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = redacted(item.take())),
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                let id = matches!(name.as_str(), "id" | "requestId" | "request_id" | "session") && field.is_string();
+                *field = if id { Value::from("[id]") } else { redacted(field.take()) };
+            }
+        }
+        _ => {}
+    }
+    value
+}
