@@ -45,15 +45,20 @@ impl App {
     pub async fn build_with(settings: Settings, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> anyhow::Result<Self> {
         // Before anything can count.
         telemetry::metrics();
-        let service = open_with(&settings.storage, service_config(&settings)?, true, clock, random.clone()).await?;
-        let demo = match settings.demo {
-            Some(sessions) => Some(demo::fill(&service, sessions, random.as_ref()).await?),
-            None => None,
-        };
+        let named = named_administrator(&settings)?;
+        let config = service_config(&settings)?;
+        let (service, db) = open_with(&settings.storage, config, true, clock.clone(), random.clone()).await?;
         let first_start = service
-            .ensure_administrator(named_administrator(&settings)?)
+            .ensure_administrator(named)
             .await
             .context("the first administrator could not be made")?;
+        let demo = match settings.demo {
+            Some(count) => {
+                let folder = &settings.storage.data_dir;
+                Some(demo::fill(&db, folder, count, clock.as_ref(), random.as_ref()).await?)
+            }
+            None => None,
+        };
         let router = http::router(&settings, service.clone());
         Ok(Self { service, router, settings, first_start, demo })
     }
@@ -119,7 +124,9 @@ async fn metrics_upkeep() {
 pub async fn open(storage: &StorageSettings, password_min_length: u32, exclusive: bool) -> anyhow::Result<Service> {
     let mut config = ServiceConfig::new(storage.data_dir.clone());
     config.password_min_length = password_min_length;
-    open_with(storage, config, exclusive, Arc::new(SystemClock::default()), Arc::new(OsRandom)).await
+    let (clock, random) = (Arc::new(SystemClock::default()), Arc::new(OsRandom));
+    let (service, _) = open_with(storage, config, exclusive, clock, random).await?;
+    Ok(service)
 }
 
 async fn open_with(
@@ -128,7 +135,7 @@ async fn open_with(
     exclusive: bool,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-) -> anyhow::Result<Service> {
+) -> anyhow::Result<(Service, Database)> {
     let folder = &storage.data_dir;
     make_private_folder(folder)
         .with_context(|| format!("--data-dir {}: the folder cannot be made", folder.display()))?;
@@ -136,7 +143,8 @@ async fn open_with(
     let db = Database::connect(&storage.database_url(), options)
         .await
         .context("--database: it cannot be opened")?;
-    Service::start(config, db, clock, random).await
+    let service = Service::start(config, db.clone(), clock, random).await?;
+    Ok((service, db))
 }
 
 // The folder holds the audit key and the sessions: nobody else's business.

@@ -25,6 +25,7 @@ pub mod records;
 mod scope;
 mod search_index;
 mod search_text;
+pub mod session_list;
 pub mod sessions;
 mod sql;
 mod sweep;

@@ -11,23 +11,46 @@ use crate::service::Service;
 /// Starts the timers. They stop when the set is dropped.
 pub fn start(service: &Service) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
-    every(&mut jobs, Duration::from_secs(1), service, |service| async move {
-        // A failure is in the log, and the next second tries again.
-        let _ = service.flush_activity().await;
-        service.probe().await;
-    });
-    every(&mut jobs, Duration::from_secs(5), service, |service| async move {
-        let _ = service.sweep().await;
-    });
-    every(&mut jobs, Duration::from_secs(15), service, |service| async move {
-        if let Ok(live) = service.count_live().await {
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; no server holds 2^53 sessions")]
-            metrics::gauge!("rollcall_sessions_live").set(live as f64);
-        }
-    });
-    every(&mut jobs, Duration::from_secs(3_600), service, |service| async move {
-        let _ = service.purge().await;
-    });
+    every(
+        &mut jobs,
+        Duration::from_secs(1),
+        service,
+        |service| async move {
+            // A failure is in the log, and the next second tries again.
+            let _ = service.flush_activity().await;
+            service.probe().await;
+        },
+    );
+    every(
+        &mut jobs,
+        Duration::from_secs(5),
+        service,
+        |service| async move {
+            let _ = service.sweep().await;
+        },
+    );
+    every(
+        &mut jobs,
+        Duration::from_secs(15),
+        service,
+        |service| async move {
+            if let Ok(live) = service.count_live().await {
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a gauge is a float; no server holds 2^53 sessions"
+                )]
+                metrics::gauge!("rollcall_sessions_live").set(live as f64);
+            }
+        },
+    );
+    every(
+        &mut jobs,
+        Duration::from_secs(3_600),
+        service,
+        |service| async move {
+            let _ = service.purge().await;
+        },
+    );
     let noting = service.clone();
     jobs.spawn(async move { noting.keep_noting_audit_head().await });
     jobs

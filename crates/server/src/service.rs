@@ -160,7 +160,8 @@ impl Service {
     ) -> anyhow::Result<Self> {
         let audit = audit::AuditTrail::open(&config.data_dir, &db, random.as_ref()).await?;
         let hasher = password::Hasher::new(config.hash_slots, random.as_ref());
-        let throttle = throttle::AddressThrottle::new(config.throttle_failures, config.throttle_window);
+        let throttle =
+            throttle::AddressThrottle::new(config.throttle_failures, config.throttle_window);
         let inner = Inner {
             cache: cache::SessionCache::new(config.cache_capacity),
             activity: activity::Activity::default(),
@@ -175,7 +176,9 @@ impl Service {
             hasher,
             throttle,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The settings that the rules follow.
@@ -243,6 +246,8 @@ impl Service {
 
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Service").field("config", &self.inner.config).finish_non_exhaustive()
+        f.debug_struct("Service")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
     }
 }

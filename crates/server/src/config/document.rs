@@ -79,7 +79,8 @@ pub fn markdown(serve: &Command) -> String {
             "" => "none".to_owned(),
             default => format!("`{default}`"),
         };
-        let meaning = row.meaning.replace('|', "\\|");
+        // clap takes the full stop off.
+        let meaning = row.meaning.trim_end_matches('.').replace('|', "\\|") + ".";
         page.push_str(&format!(
             "| `--{} {}` | `{}` | {default} | {meaning} |\n",
             row.flag, row.value, row.environment

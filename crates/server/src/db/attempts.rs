@@ -8,20 +8,23 @@ use super::error::DbError;
 use super::sql::{Row, Sql, statement};
 
 /// Takes one of the tries of this name, and answers how many are taken now (1 to `limit`). `None` if
-/// none is left or the name is locked. One statement: two attempts never share a try.
+/// none is left or the name is locked; a lock that is not younger than `unlock_before` opens. One statement: two attempts never share a try.
 pub async fn take_try(
     connection: &impl ConnectionTrait,
     name: &str,
     now: Timestamp,
     limit: i64,
+    unlock_before: Option<Timestamp>,
 ) -> Result<Option<i64>, DbError> {
     let query = statement(
         connection,
         "INSERT INTO sign_in_attempt (name, tries, last_at) VALUES ($1, 1, $2)
-         ON CONFLICT (name) DO UPDATE SET tries = sign_in_attempt.tries + 1, last_at = excluded.last_at
-         WHERE sign_in_attempt.locked_at IS NULL AND sign_in_attempt.tries < $3
+         ON CONFLICT (name) DO UPDATE SET
+            tries = CASE WHEN sign_in_attempt.locked_at <= $4 THEN 1 ELSE sign_in_attempt.tries + 1 END,
+            locked_at = NULL, last_at = excluded.last_at
+         WHERE (sign_in_attempt.locked_at IS NULL AND sign_in_attempt.tries < $3) OR sign_in_attempt.locked_at <= $4
          RETURNING tries",
-        [name.into(), now.0.into(), limit.into()],
+        [name.into(), now.0.into(), limit.into(), unlock_before.map_or(i64::MIN, |at| at.0).into()],
     );
     match connection.query_one_raw(query).await? {
         Some(row) => Ok(Some(Row(&row).get("tries")?)),

@@ -11,7 +11,8 @@ use sea_orm::{
 
 use super::entity::audit_event;
 use super::error::DbError;
-use super::records::{AuditRecord, StoredAuditEvent};
+pub use super::records::AuditRecord;
+use super::records::StoredAuditEvent;
 use super::scope::Scope;
 use super::sql::{Row, Sql, hash, statement, unknown};
 

@@ -8,10 +8,12 @@ use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 /// An error from the database. Neither `Display` nor `Debug` shows a value that was stored or sent, so
 /// that both are fit for a log.
 pub enum DbError {
-    /// The database cannot be asked: it is gone, its disk is full, broken or read-only.
+    /// The database cannot be asked: it is gone, or its disk is broken.
     Unreachable,
-    /// It is there but did not come to this in time: a lock was held, a queue or a pool was full.
+    /// It is there but did not do this: a lock was held, a queue or a pool was full, or the disk is.
     Busy,
+    /// The work gave up by itself; nothing of it was kept.
+    Aborted,
     /// A value that must be unique is taken. The constraint's name is `table_column_unique` on both
     /// databases, such as `user_email_unique`.
     Unique(String),
@@ -26,6 +28,7 @@ impl fmt::Display for DbError {
         match self {
             Self::Unreachable => f.write_str("the database cannot be reached"),
             Self::Busy => f.write_str("the database is busy"),
+            Self::Aborted => f.write_str("the work was given up"),
             Self::Unique(constraint) => write!(f, "a value is taken ({constraint})"),
             Self::Held(holder) => f.write_str(holder),
             Self::Other(error) => match database_error(error) {
@@ -113,10 +116,10 @@ fn classify_sqlite(code: Option<&str>, message: &str) -> Option<DbError> {
     match (code, code & 0xff) {
         // SQLITE_CONSTRAINT_UNIQUE, SQLITE_CONSTRAINT_PRIMARYKEY
         (2067 | 1555, _) => Some(DbError::Unique(unique_name(message))),
-        // SQLITE_BUSY, SQLITE_LOCKED
-        (_, 5 | 6) => Some(DbError::Busy),
-        // SQLITE_READONLY, SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_CANTOPEN, SQLITE_NOTADB
-        (_, 8 | 10 | 11 | 13 | 14 | 26) => Some(DbError::Unreachable),
+        // SQLITE_BUSY, SQLITE_LOCKED; SQLITE_READONLY, SQLITE_FULL: reading goes on meanwhile.
+        (_, 5 | 6 | 8 | 13) => Some(DbError::Busy),
+        // SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_CANTOPEN, SQLITE_NOTADB
+        (_, 10 | 11 | 14 | 26) => Some(DbError::Unreachable),
         _ => None,
     }
 }
@@ -184,7 +187,7 @@ mod tests {
         ));
         assert!(matches!(
             classify_sqlite(Some("13"), ""),
-            Some(DbError::Unreachable)
+            Some(DbError::Busy)
         ));
         assert!(matches!(
             classify_sqlite(Some("2570"), ""),

@@ -57,8 +57,6 @@ pub struct SessionRecord {
     pub absolute_expires_at: Timestamp,
     /// The stored end.
     pub ended: Option<(Timestamp, EndReason)>,
-    /// Whether the sign-in page has shown why it ended.
-    pub ended_seen: bool,
 }
 
 /// A session to be stored; `ended` is `None`.
@@ -150,6 +148,8 @@ pub struct UserRecord {
     pub deleted: bool,
     /// Whether the organisation is enabled.
     pub organisation_enabled: bool,
+    /// Whether the user ever signed in.
+    pub has_signed_in: bool,
 }
 
 impl std::fmt::Debug for UserRecord {
@@ -215,13 +215,22 @@ pub struct Touch {
     pub idle_expires_at: Timestamp,
 }
 
+/// A session that was just ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EndedRow {
+    /// Which.
+    pub id: SessionId,
+    /// Its lineage, by which the cache knows it.
+    pub lineage_hash: [u8; 32],
+}
+
 /// A session whose end the sweeper has written down.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Swept {
     /// Which.
     pub id: SessionId,
     /// Whose.
-    pub user_id: UserId,
+    pub user: UserRef,
     /// Of which organisation.
     pub organisation_id: OrganisationId,
     /// Its lineage, by which the cache knows it.

@@ -12,3 +12,14 @@ pub enum Scope {
     /// One user.
     User(UserId),
 }
+
+impl Scope {
+    /// Whether a session of this organisation and user lies within it.
+    pub fn covers(self, organisation: OrganisationId, user: UserId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Organisation(id) => id == organisation,
+            Self::User(id) => id == user,
+        }
+    }
+}

@@ -15,7 +15,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::entity::session;
 use super::error::DbError;
 use super::life;
-use super::records::{Authority, NewSession, SessionRecord, Touch};
+use super::records::{Authority, NewSession, SessionRecord};
+pub use super::records::{EndedRow, Swept, Touch};
 use super::scope::Scope;
 use super::sql::{Row, Sql, unknown};
 pub use super::sweep::{purge_ended, sweep_epochs, sweep_expired};
@@ -23,7 +24,7 @@ pub use super::sweep::{purge_ended, sweep_epochs, sweep_expired};
 const AUTHORITY: &str = r#"s.id, s.user_id, s.organisation_id AS session_organisation_id, s.lineage_hash,
     s.secret_hash, s.rotation_key, s.generation, s.first_used_at, s.name, s.kind, s.method, s.keep, s.ip,
     s.user_agent, s.browser, s.system, s.server_name, s.created_at, s.last_activity_at, s.idle_timeout_seconds,
-    s.idle_expires_at, s.absolute_expires_at, s.ended_at, s.end_reason, s.end_seen,
+    s.idle_expires_at, s.absolute_expires_at, s.ended_at, s.end_reason,
     u.email, u.name AS user_name, u.service_account, u.enabled AS user_enabled, u.deleted_at,
     u.password_change_required, u.time_zone, u.role_key, u.ended_before AS user_before,
     u.ended_before_reason AS user_before_reason,
@@ -83,7 +84,6 @@ pub(super) fn model(new: &NewSession, email: &str) -> session::ActiveModel {
         end_reason: Set(new.ended.map(|(_, reason)| reason.as_str().to_owned())),
         ended_by: Set(None),
         end_note: Set(None),
-        end_seen: Set(new.ended_seen),
     }
 }
 
@@ -161,7 +161,6 @@ async fn read(
         idle_expires_at: row.time("idle_expires_at")?,
         absolute_expires_at: row.time("absolute_expires_at")?,
         ended: row.end("ended_at", "end_reason", EndReason::from_name)?,
-        ended_seen: row.get("end_seen")?,
     };
     let authority = Authority {
         user: UserRef {
@@ -301,16 +300,22 @@ pub async fn end_all_of_user(
     now: Timestamp,
     reason: EndReason,
     by: Option<UserId>,
-) -> Result<Vec<SessionId>, DbError> {
+) -> Result<Vec<EndedRow>, DbError> {
     let mut sql = end_statement(connection, now, reason, by, None);
     sql.push(" AND user_id = ").bind(user.0);
     if let Some(except) = except {
         sql.push(" AND id <> ").bind(except.0);
     }
-    sql.push(" RETURNING id");
+    sql.push(" RETURNING id, lineage_hash");
     let rows = sql.all(connection).await?;
     rows.iter()
-        .map(|row| Ok(SessionId(Row(row).uuid("id")?)))
+        .map(|row| {
+            let row = Row(row);
+            Ok(EndedRow {
+                id: SessionId(row.uuid("id")?),
+                lineage_hash: row.hash("lineage_hash")?,
+            })
+        })
         .collect()
 }
 
@@ -362,19 +367,6 @@ pub async fn touch(connection: &impl ConnectionTrait, touches: &[Touch]) -> Resu
         );
         sql.run(connection).await?;
     }
-    Ok(())
-}
-
-/// Notes that the sign-in page has shown why the session ended.
-pub async fn mark_end_seen(
-    connection: &impl ConnectionTrait,
-    id: SessionId,
-) -> Result<(), DbError> {
-    session::Entity::update_many()
-        .col_expr(session::Column::EndSeen, Expr::value(true))
-        .filter(session::Column::Id.eq(id.0))
-        .exec(connection)
-        .await?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Writing down the ends that time and epochs have brought, and forgetting what is old enough.
 
-use rollcall_core::{EndReason, OrganisationId, SessionId, Timestamp, UserId};
+use rollcall_core::{EndReason, OrganisationId, SessionId, Timestamp, UserId, UserRef};
 use sea_orm::{ConnectionTrait, DbBackend};
 
 use super::error::DbError;
@@ -89,14 +89,24 @@ fn write_ends(sql: &mut Sql, connection: &impl ConnectionTrait, rows: &str) {
 }
 
 async fn answer(mut sql: Sql, connection: &impl ConnectionTrait) -> Result<Vec<Swept>, DbError> {
-    sql.push(" RETURNING id, user_id, organisation_id, lineage_hash, ended_at, end_reason");
+    // Names go into the audit trail, which outlives the rows.
+    sql.push(
+        r#" RETURNING id, user_id, organisation_id, lineage_hash, ended_at, end_reason, email,
+        (SELECT u.name FROM "user" u WHERE u.id = user_id) AS user_name,
+        (SELECT u.service_account FROM "user" u WHERE u.id = user_id) AS service_account"#,
+    );
     let rows = sql.all(connection).await?;
     rows.iter()
         .map(|row| {
             let row = Row(row);
             Ok(Swept {
                 id: SessionId(row.uuid("id")?),
-                user_id: UserId(row.uuid("user_id")?),
+                user: UserRef {
+                    id: UserId(row.uuid("user_id")?),
+                    email: row.get("email")?,
+                    name: row.get("user_name")?,
+                    service_account: row.get("service_account")?,
+                },
                 organisation_id: OrganisationId(row.uuid("organisation_id")?),
                 lineage_hash: row.hash("lineage_hash")?,
                 at: row.time("ended_at")?,

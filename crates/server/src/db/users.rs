@@ -14,7 +14,7 @@ use super::scope::Scope;
 use super::sql::{Row, Sql};
 
 const SELECT: &str = r#"SELECT u.id, u.organisation_id, u.email, u.name, u.role_key, u.service_account,
-    u.password_hash, u.password_change_required, u.enabled, u.deleted_at, o.enabled AS organisation_enabled
+    u.password_hash, u.password_change_required, u.enabled, u.deleted_at, o.enabled AS organisation_enabled, u.last_sign_in_at
     FROM "user" u JOIN organisation o ON o.id = u.organisation_id WHERE "#;
 
 /// The user with this id, deleted ones too.
@@ -83,6 +83,7 @@ async fn read(sql: Sql, connection: &impl ConnectionTrait) -> Result<Option<User
         enabled: row.get("enabled")?,
         deleted: row.get::<Option<i64>>("deleted_at")?.is_some(),
         organisation_enabled: row.get("organisation_enabled")?,
+        has_signed_in: row.get::<Option<i64>>("last_sign_in_at")?.is_some(),
     }))
 }
 
@@ -132,6 +133,27 @@ pub async fn set_password(
         )
         .col_expr(user::Column::PasswordChangedAt, Expr::value(now.0))
         .filter(user::Column::Id.eq(id.0))
+        .filter(user::Column::DeletedAt.is_null())
+        .exec(connection)
+        .await?;
+    Ok(result.rows_affected == 1)
+}
+
+/// Sets the password that a user has chosen in place of the one with this hash. False if that is not the
+/// one in force any more.
+pub async fn change_password(
+    connection: &impl ConnectionTrait,
+    id: UserId,
+    old: &str,
+    new: &str,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let result = user::Entity::update_many()
+        .col_expr(user::Column::PasswordHash, Expr::value(new))
+        .col_expr(user::Column::PasswordChangeRequired, Expr::value(false))
+        .col_expr(user::Column::PasswordChangedAt, Expr::value(now.0))
+        .filter(user::Column::Id.eq(id.0))
+        .filter(user::Column::PasswordHash.eq(old))
         .filter(user::Column::DeletedAt.is_null())
         .exec(connection)
         .await?;

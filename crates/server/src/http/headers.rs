@@ -6,7 +6,7 @@ const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-p
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// The name of the request id's header.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 // With a nonce for the scripts that Leptos writes into pages; without one, none of them runs.
 fn content_security_policy(nonce: Option<&str>) -> Option<HeaderValue> {
@@ -24,7 +24,7 @@ fn content_security_policy(nonce: Option<&str>) -> Option<HeaderValue> {
 
 /// What the headers depend on.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances<'a> {
+pub(super) struct Circumstances<'a> {
     /// The nonce of a page's inline scripts.
     pub nonce: Option<&'a str>,
     /// Whether the request came by https.
@@ -38,7 +38,7 @@ pub struct Circumstances<'a> {
 }
 
 /// Adds them.
-pub fn add(headers: &mut HeaderMap, of: Circumstances<'_>) {
+pub(super) fn add(headers: &mut HeaderMap, of: Circumstances<'_>) {
     if let Some(policy) = content_security_policy(of.nonce) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }

@@ -14,7 +14,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// How a request reached us, for the comparison.
 #[derive(Clone, Debug)]
-pub struct Reached<'a> {
+pub(super) struct Reached<'a> {
     /// `--public-url`, if it is set.
     pub public: Option<&'a Origin>,
     /// The request's own host and port.
@@ -39,7 +39,7 @@ impl Reached<'_> {
 }
 
 /// Whether a request that changes something may have come from another site.
-pub fn is_foreign(method: &Method, headers: &HeaderMap, reached: &Reached<'_>) -> bool {
+pub(super) fn is_foreign(method: &Method, headers: &HeaderMap, reached: &Reached<'_>) -> bool {
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return false;
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use rollcall_core::{AuditAction, AuditOutcome, ChangePassword, EndReason, Error, Field, Me, Problem};
+use rollcall_core::{
+    AuditAction, AuditOutcome, ChangePassword, EndReason, Error, Field, Me, Problem,
+};
 
 use super::Service;
 use super::audit::{Describe, event};
@@ -17,12 +19,21 @@ use crate::db;
 impl Service {
     /// Who is asking; answered out of memory.
     pub fn me(&self, caller: &Caller) -> Me {
-        Me { user: caller.profile(), permissions: caller.permissions(), session: self.own_session(caller) }
+        Me {
+            user: caller.profile(),
+            permissions: caller.permissions(),
+            session: self.own_session(caller),
+        }
     }
 
     /// Changes the caller's password. This session goes on with a token of a new lineage, which is
     /// answered; all others end. The current password counts as a try, as at sign-in.
-    pub async fn change_password(&self, caller: &Caller, facts: &RequestFacts, input: ChangePassword) -> Result<Token, Error> {
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        facts: &RequestFacts,
+        input: ChangePassword,
+    ) -> Result<Token, Error> {
         if input.current_password.is_empty() {
             return Err(Error::Invalid(Field::CurrentPassword, Problem::Missing));
         }
@@ -39,24 +50,34 @@ impl Service {
             return Err(Error::Invalid(Field::NewPassword, Problem::Unchanged));
         }
         let taken_at = self.now();
-        self.inner
-            .throttle
-            .take(facts.ip, taken_at)
-            .map_err(|Throttled { retry_after_seconds }| Error::TooManyAttempts(retry_after_seconds))?;
+        self.inner.throttle.take(facts.ip, taken_at).map_err(
+            |Throttled {
+                 retry_after_seconds,
+             }| Error::TooManyAttempts(retry_after_seconds),
+        )?;
         let key = account_key(&user.email);
-        let Some(_turn) = self.inner.turns.wait(key.clone()).await else { return Err(Error::TooManyAttempts(1)) };
+        let Some(_turn) = self.inner.turns.wait(key.clone()).await else {
+            return Err(Error::TooManyAttempts(1));
+        };
         let attempt = self.attempt(key, &current).await?;
         let old_hash = match (&attempt.tries, attempt.matches, attempt.user.as_ref()) {
             (Some(_), true, Some(record)) if record.id == user.id => record.password_hash.clone(),
             _ => None,
         };
         let Some(old_hash) = old_hash else {
-            self.note_failure(&attempt, AuditAction::PasswordChanged, facts).await?;
+            self.note_failure(&attempt, AuditAction::PasswordChanged, facts)
+                .await?;
             return Err(wrong);
         };
         self.inner.throttle.succeeded(facts.ip, taken_at);
-        let new_hash = self.inner.hasher.hash(&new, self.random()).await.map_err(|_| Error::TooManyAttempts(1))?;
-        self.store_password(caller, facts, attempt, old_hash, new_hash).await
+        let new_hash = self
+            .inner
+            .hasher
+            .hash(&new, self.random())
+            .await
+            .map_err(|_| Error::TooManyAttempts(1))?;
+        self.store_password(caller, facts, attempt, old_hash, new_hash)
+            .await
     }
 
     async fn store_password(
@@ -73,31 +94,59 @@ impl Service {
         let mut rotation_key = [0; 32];
         self.random().fill(&mut rotation_key);
         let (lineage_hash, secret_hash) = (token.lineage_hash(), token.secret_hash());
-        let record = event(now, AuditAction::PasswordChanged, AuditOutcome::Success, Some(facts))
-            .by(user, caller.name())
-            .to(&caller.session.authority.user, caller.organisation_id())
-            .on(session);
+        let record = event(
+            now,
+            AuditAction::PasswordChanged,
+            AuditOutcome::Success,
+            Some(facts),
+        )
+        .by(user, caller.name())
+        .to(&caller.session.authority.user, caller.organisation_id())
+        .on(session);
         self.flush_activity().await?;
         let changed = self
             .write(move |tx, trail| {
                 Box::pin(async move {
                     // Both are conditional. A session that was ended meanwhile leaves everything as it is;
                     // a password that was changed meanwhile takes the whole job back.
-                    if !db::sessions::renew_lineage(tx, session, &lineage_hash, &secret_hash, &rotation_key, now).await? {
+                    if !db::sessions::renew_lineage(
+                        tx,
+                        session,
+                        &lineage_hash,
+                        &secret_hash,
+                        &rotation_key,
+                        now,
+                    )
+                    .await?
+                    {
                         return Ok(None);
                     }
-                    if !db::users::change_password(tx, user, &old_hash, &new_hash).await? {
+                    if !db::users::change_password(tx, user, &old_hash, &new_hash, now).await? {
                         return Err(db::DbError::Aborted);
                     }
                     db::attempts::give_back(tx, &attempt.key).await?;
-                    let others =
-                        db::sessions::end_all_of_user(tx, user, Some(session), now, EndReason::PasswordChanged, Some(user)).await?;
-                    trail.append(tx, &record.with(format!("{} other sessions ended", others.len()))).await?;
+                    let others = db::sessions::end_all_of_user(
+                        tx,
+                        user,
+                        Some(session),
+                        now,
+                        EndReason::PasswordChanged,
+                        Some(user),
+                    )
+                    .await?;
+                    trail
+                        .append(
+                            tx,
+                            &record.with(format!("{} other sessions ended", others.len())),
+                        )
+                        .await?;
                     Ok(Some(others))
                 })
             })
             .await?;
-        let Some(others) = changed else { return Err(Error::Unauthenticated) };
+        let Some(others) = changed else {
+            return Err(Error::Unauthenticated);
+        };
         // The old lineage is nobody's now: its token answers 401 without a theft alarm.
         self.inner.cache.ended(caller.session.record.lineage_hash);
         for other in &others {
@@ -117,7 +166,10 @@ impl Service {
             return Err(Error::Invalid(Field::TimeZone, Problem::NotOffered));
         }
         let user = caller.user_id();
-        self.write(move |tx, _| Box::pin(async move { db::users::set_time_zone(tx, user, zone.as_deref()).await })).await?;
+        self.write(move |tx, _| {
+            Box::pin(async move { db::users::set_time_zone(tx, user, zone.as_deref()).await })
+        })
+        .await?;
         self.inner.cache.authority_changed();
         Ok(())
     }
@@ -125,6 +177,8 @@ impl Service {
     /// The seconds that the caller's cookie lives, if it was to outlive the browser.
     pub(super) fn cookie_max_age(&self, caller: &Caller) -> Option<i64> {
         let record = &Arc::clone(&caller.session).record;
-        record.keep.then(|| record.absolute_expires_at.seconds_since(self.now()))
+        record
+            .keep
+            .then(|| record.absolute_expires_at.seconds_since(self.now()))
     }
 }

@@ -26,7 +26,9 @@ impl Activity {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<CachedSession>>> {
-        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unwritten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -49,7 +51,9 @@ impl Service {
                 }
             })
             .collect();
-        let written = self.write(move |tx, _| Box::pin(async move { db::sessions::touch(tx, &touches).await })).await;
+        let written = self
+            .write(move |tx, _| Box::pin(async move { db::sessions::touch(tx, &touches).await }))
+            .await;
         if written.is_err() {
             let mut unwritten = self.inner.activity.lock();
             for session in sessions {

@@ -33,14 +33,22 @@ pub struct CreateUser {
 
 impl Service {
     /// Creates a user. Answers the one-time password, if one was made.
-    pub async fn create_user(&self, input: CreateUser) -> Result<(UserId, Option<Zeroizing<String>>), Error> {
-        let email = Email::parse(&input.email).ok_or(Error::Invalid(Field::Email, Problem::Malformed))?;
+    pub async fn create_user(
+        &self,
+        input: CreateUser,
+    ) -> Result<(UserId, Option<Zeroizing<String>>), Error> {
+        let email =
+            Email::parse(&input.email).ok_or(Error::Invalid(Field::Email, Problem::Malformed))?;
         // Sign-in finds an account by its normal form, so it must be made in it.
         let email = account_key(email.as_str());
         let name = match input.name.trim() {
             "" => email.split('@').next().unwrap_or_default().to_owned(),
-            name if name.chars().count() > 100 => return Err(Error::Invalid(Field::Name, Problem::TooLong(100))),
-            name if name.chars().any(char::is_control) => return Err(Error::Invalid(Field::Name, Problem::Malformed)),
+            name if name.chars().count() > 100 => {
+                return Err(Error::Invalid(Field::Name, Problem::TooLong(100)));
+            }
+            name if name.chars().any(char::is_control) => {
+                return Err(Error::Invalid(Field::Name, Problem::Malformed));
+            }
             name => name.to_owned(),
         };
         let organisation_name = input.organisation.trim().to_owned();
@@ -50,7 +58,15 @@ impl Service {
         let (password, one_time) = match input.password {
             Some(given) => {
                 let about = [email.as_str(), &name];
-                (Password::chosen(&given, self.config().password_min_length, Field::Password, &about)?, None)
+                (
+                    Password::chosen(
+                        &given,
+                        self.config().password_min_length,
+                        Field::Password,
+                        &about,
+                    )?,
+                    None,
+                )
             }
             None => {
                 let (password, text) = Password::one_time(self.random());
@@ -73,14 +89,24 @@ impl Service {
         let created = self
             .write(move |tx, trail| {
                 Box::pin(async move {
-                    let organisation = match db::organisations::find_by_name(tx, &organisation_name).await? {
-                        Some(organisation) => organisation.id,
-                        None => {
-                            db::organisations::create(tx, user.organisation_id, &organisation_name, now).await?;
-                            user.organisation_id
-                        }
+                    let organisation =
+                        match db::organisations::find_by_name(tx, &organisation_name).await? {
+                            Some(organisation) => organisation.id,
+                            None => {
+                                db::organisations::create(
+                                    tx,
+                                    user.organisation_id,
+                                    &organisation_name,
+                                    now,
+                                )
+                                .await?;
+                                user.organisation_id
+                            }
+                        };
+                    let user = NewUser {
+                        organisation_id: organisation,
+                        ..user
                     };
-                    let user = NewUser { organisation_id: organisation, ..user };
                     match db::users::create(tx, &user).await {
                         Err(DbError::Unique(_)) => return Ok(false),
                         other => other?,
@@ -99,18 +125,29 @@ impl Service {
                 })
             })
             .await?;
-        if created { Ok((id, one_time)) } else { Err(Error::EmailTaken) }
+        if created {
+            Ok((id, one_time))
+        } else {
+            Err(Error::EmailTaken)
+        }
     }
 
     /// Unlocks an account. False if it was not locked. Works while a server runs: locks are never
     /// cached.
     pub async fn unlock_user(&self, email: &str) -> Result<bool, Error> {
         let key = account_key(email);
-        let user = db::users::find_by_email(self.db().reader(), &key).await.map_err(|error| self.database_error(error))?;
+        let user = db::users::find_by_email(self.db().reader(), &key)
+            .await
+            .map_err(|error| self.database_error(error))?;
         let user = user.ok_or(Error::NotFound)?;
-        let record = event(self.now(), AuditAction::UserUnlocked, AuditOutcome::Success, None)
-            .to(&user_ref(&user), user.organisation_id)
-            .with("command line");
+        let record = event(
+            self.now(),
+            AuditAction::UserUnlocked,
+            AuditOutcome::Success,
+            None,
+        )
+        .to(&user_ref(&user), user.organisation_id)
+        .with("command line");
         self.write(move |tx, trail| {
             Box::pin(async move {
                 let unlocked = db::attempts::unlock(tx, &key).await?;
@@ -126,7 +163,9 @@ impl Service {
     /// Gives a user a one-time password and ends all their sessions. Lifts no lock.
     pub async fn reset_password(&self, email: &str) -> Result<Zeroizing<String>, Error> {
         let key = account_key(email);
-        let user = db::users::find_by_email(self.db().reader(), &key).await.map_err(|error| self.database_error(error))?;
+        let user = db::users::find_by_email(self.db().reader(), &key)
+            .await
+            .map_err(|error| self.database_error(error))?;
         let user = user.ok_or(Error::NotFound)?;
         let (password, text) = Password::one_time(self.random());
         let hash = self.inner.hasher.hash_now(&password, self.random());
@@ -136,7 +175,7 @@ impl Service {
             .with("command line");
         self.write(move |tx, trail| {
             Box::pin(async move {
-                db::users::set_password(tx, user.id, &hash, true).await?;
+                db::users::set_password(tx, user.id, &hash, true, now).await?;
                 db::users::end_before(tx, user.id, now, EndReason::PasswordReset).await?;
                 trail.append(tx, &record).await
             })

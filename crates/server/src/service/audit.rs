@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use hmac::{Hmac, KeyInit, Mac};
-use rollcall_core::{AuditAction, AuditOutcome, OrganisationId, SessionId, Timestamp, UserId, UserRef};
+use rollcall_core::{
+    AuditAction, AuditOutcome, OrganisationId, SessionId, Timestamp, UserId, UserRef,
+};
 use sea_orm::ConnectionTrait;
 use sha2::Sha256;
 use tokio::sync::watch;
@@ -57,12 +59,19 @@ impl AuditTrail {
                 "the audit trail was cut or altered: its end is not the one that this server noted last"
             );
         }
-        Ok(Self { key: Arc::new(key), newest: watch::Sender::new(stored), head_file })
+        Ok(Self {
+            key: Arc::new(key),
+            newest: watch::Sender::new(stored),
+            head_file,
+        })
     }
 
     /// The trail for one transaction.
     pub fn trail(&self) -> Trail {
-        Trail { key: Arc::clone(&self.key), head: Mutex::new(None) }
+        Trail {
+            key: Arc::clone(&self.key),
+            head: Mutex::new(None),
+        }
     }
 
     /// Takes note of the end that a commit has made durable.
@@ -90,7 +99,11 @@ impl AuditTrail {
 
 impl Trail {
     /// Adds an event within the transaction.
-    pub async fn append<C: ConnectionTrait>(&self, conn: &C, record: &AuditRecord) -> Result<(), DbError> {
+    pub async fn append<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        record: &AuditRecord,
+    ) -> Result<(), DbError> {
         let head = db::audit::append(conn, record, &|previous, sequence| {
             chain(&self.key, previous, sequence, record)
         })
@@ -106,7 +119,12 @@ impl Trail {
 }
 
 /// Begins an event: what was done and how it went, with the facts of the request.
-pub fn event(now: Timestamp, action: AuditAction, outcome: AuditOutcome, facts: Option<&RequestFacts>) -> AuditRecord {
+pub fn event(
+    now: Timestamp,
+    action: AuditAction,
+    outcome: AuditOutcome,
+    facts: Option<&RequestFacts>,
+) -> AuditRecord {
     AuditRecord {
         at: now,
         actor: None,
@@ -120,8 +138,12 @@ pub fn event(now: Timestamp, action: AuditAction, outcome: AuditOutcome, facts: 
         session: None,
         detail: None,
         ip: facts.map(|facts| facts.ip.to_string()).unwrap_or_default(),
-        user_agent: facts.map(|facts| facts.user_agent.clone()).unwrap_or_default(),
-        request_id: facts.map(|facts| facts.request_id.clone()).unwrap_or_default(),
+        user_agent: facts
+            .map(|facts| facts.user_agent.clone())
+            .unwrap_or_default(),
+        request_id: facts
+            .map(|facts| facts.request_id.clone())
+            .unwrap_or_default(),
     }
 }
 
@@ -139,7 +161,11 @@ pub trait Describe: Sized {
 
 impl Describe for AuditRecord {
     fn by(self, id: UserId, name: &str) -> Self {
-        Self { actor: Some(id), actor_name: name.to_owned(), ..self }
+        Self {
+            actor: Some(id),
+            actor_name: name.to_owned(),
+            ..self
+        }
     }
 
     fn to(self, user: &UserRef, organisation: OrganisationId) -> Self {
@@ -153,11 +179,17 @@ impl Describe for AuditRecord {
     }
 
     fn on(self, session: SessionId) -> Self {
-        Self { session: Some(session), ..self }
+        Self {
+            session: Some(session),
+            ..self
+        }
     }
 
     fn with(self, detail: impl Into<String>) -> Self {
-        Self { detail: Some(detail.into()), ..self }
+        Self {
+            detail: Some(detail.into()),
+            ..self
+        }
     }
 }
 
@@ -172,15 +204,39 @@ pub fn chain(key: &[u8; 32], previous: &[u8; 32], sequence: i64, record: &AuditR
     field(previous);
     field(&sequence.to_be_bytes());
     field(&record.at.0.to_be_bytes());
-    field(record.actor.map(|id| *id.0.as_bytes()).as_ref().map_or(&[], |id| id.as_slice()));
+    field(
+        record
+            .actor
+            .map(|id| *id.0.as_bytes())
+            .as_ref()
+            .map_or(&[], |id| id.as_slice()),
+    );
     field(record.actor_name.as_bytes());
-    field(record.target.map(|id| *id.0.as_bytes()).as_ref().map_or(&[], |id| id.as_slice()));
+    field(
+        record
+            .target
+            .map(|id| *id.0.as_bytes())
+            .as_ref()
+            .map_or(&[], |id| id.as_slice()),
+    );
     field(record.target_name.as_bytes());
     field(record.target_email.as_bytes());
-    field(record.organisation.map(|id| *id.0.as_bytes()).as_ref().map_or(&[], |id| id.as_slice()));
+    field(
+        record
+            .organisation
+            .map(|id| *id.0.as_bytes())
+            .as_ref()
+            .map_or(&[], |id| id.as_slice()),
+    );
     field(record.action.as_str().as_bytes());
     field(record.outcome.as_str().as_bytes());
-    field(record.session.map(|id| *id.0.as_bytes()).as_ref().map_or(&[], |id| id.as_slice()));
+    field(
+        record
+            .session
+            .map(|id| *id.0.as_bytes())
+            .as_ref()
+            .map_or(&[], |id| id.as_slice()),
+    );
     field(record.detail.as_deref().unwrap_or_default().as_bytes());
     field(record.ip.as_bytes());
     field(record.user_agent.as_bytes());
@@ -192,12 +248,15 @@ fn read_or_make_key(file: &Path, random: &dyn Random) -> anyhow::Result<Zeroizin
     match fs::read(file) {
         Ok(bytes) => {
             let key = <[u8; 32]>::try_from(Zeroizing::new(bytes).as_slice());
-            Ok(Zeroizing::new(key.with_context(|| format!("{} does not hold 32 bytes", file.display()))?))
+            Ok(Zeroizing::new(key.with_context(|| {
+                format!("{} does not hold 32 bytes", file.display())
+            })?))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let mut key = Zeroizing::new([0; 32]);
             random.fill(key.as_mut_slice());
-            write_private(file, key.as_slice()).with_context(|| format!("cannot write {}", file.display()))?;
+            write_private(file, key.as_slice())
+                .with_context(|| format!("cannot write {}", file.display()))?;
             Ok(key)
         }
         Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),

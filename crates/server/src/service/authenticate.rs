@@ -9,12 +9,12 @@ use rollcall_core::rotation::{self, Verdict};
 use rollcall_core::session::state_at;
 use rollcall_core::{AuditAction, AuditOutcome, EndReason, Error, SessionId, Timestamp};
 
+use super::Service;
 use super::audit::{Describe, event};
 use super::cache::CachedSession;
 use super::caller::Caller;
 use super::facts::RequestFacts;
 use super::token::Token;
-use super::Service;
 use crate::db;
 
 /// How often somebody else may be first before this request gives up; each time means that another
@@ -49,7 +49,12 @@ impl Service {
     ///
     /// `Unavailable` when the database was unreachable last time, without asking the cache, or when it
     /// is needed now and does not answer.
-    pub async fn authenticate(&self, token: &Token, may_rotate: bool, facts: &RequestFacts) -> Result<Authentication, Error> {
+    pub async fn authenticate(
+        &self,
+        token: &Token,
+        may_rotate: bool,
+        facts: &RequestFacts,
+    ) -> Result<Authentication, Error> {
         if !self.is_reachable() {
             return Err(Error::Unavailable);
         }
@@ -65,15 +70,25 @@ impl Service {
             };
             let now = self.now();
             let record = &session.record;
-            let standing = token.standing(&record.rotation_key, &record.secret_hash, record.generation);
+            let standing =
+                token.standing(&record.rotation_key, &record.secret_hash, record.generation);
             if let Err((at, reason)) = state_at(&session.life(), now) {
                 // The reason is only for someone who can show a token of this very session.
                 return Ok(match standing {
                     rotation::Standing::Unknown => Authentication::Unknown,
-                    _ => Authentication::Dead { session: record.id, reason, at },
+                    _ => Authentication::Dead {
+                        session: record.id,
+                        reason,
+                        at,
+                    },
                 });
             }
-            let verdict = rotation::judge(standing, record.first_used_at, now, self.config().rotate_every);
+            let verdict = rotation::judge(
+                standing,
+                record.first_used_at,
+                now,
+                self.config().rotate_every,
+            );
             let successor = match verdict {
                 Verdict::Accept | Verdict::AcceptLate => None,
                 Verdict::AcceptFirstUse => {
@@ -92,12 +107,19 @@ impl Service {
                 Verdict::Theft | Verdict::Unknown if !fresh => continue,
                 Verdict::Theft => {
                     self.end_for_token_reuse(&key, &session, facts).await?;
-                    return Ok(Authentication::Dead { session: record.id, reason: EndReason::TokenReuse, at: now });
+                    return Ok(Authentication::Dead {
+                        session: record.id,
+                        reason: EndReason::TokenReuse,
+                        at: now,
+                    });
                 }
                 Verdict::Unknown => return Ok(Authentication::Unknown),
             };
             self.inner.activity.touch(&session, now);
-            return Ok(Authentication::Live { caller: Caller { session }, successor });
+            return Ok(Authentication::Live {
+                caller: Caller { session },
+                successor,
+            });
         }
         tracing::warn!("a session changed again and again while a request was checked");
         Err(Error::Unavailable)
@@ -107,7 +129,8 @@ impl Service {
         for _ in 0..MOST_ROUNDS {
             let authority_version = self.inner.cache.authority_version();
             let found = db::sessions::find_by_lineage(self.db().reader(), key).await;
-            let Some((record, authority)) = found.map_err(|error| self.database_error(error))? else {
+            let Some((record, authority)) = found.map_err(|error| self.database_error(error))?
+            else {
                 return Ok(None);
             };
             let read = CachedSession::new(record, Arc::new(authority), authority_version);
@@ -122,10 +145,17 @@ impl Service {
         Err(Error::Unavailable)
     }
 
-    async fn note_first_use(&self, key: &[u8; 32], session: &Arc<CachedSession>, now: Timestamp) -> Written {
+    async fn note_first_use(
+        &self,
+        key: &[u8; 32],
+        session: &Arc<CachedSession>,
+        now: Timestamp,
+    ) -> Written {
         let (id, generation) = (session.record.id, session.record.generation);
         let written = self
-            .write(move |tx, _| Box::pin(async move { db::sessions::note_first_use(tx, id, generation, now).await }))
+            .write(move |tx, _| {
+                Box::pin(async move { db::sessions::note_first_use(tx, id, generation, now).await })
+            })
             .await;
         match written {
             Ok(true) => {
@@ -138,12 +168,19 @@ impl Service {
         }
     }
 
-    async fn rotate(&self, key: &[u8; 32], session: &Arc<CachedSession>, token: &Token) -> (Written, Option<Token>) {
+    async fn rotate(
+        &self,
+        key: &[u8; 32],
+        session: &Arc<CachedSession>,
+        token: &Token,
+    ) -> (Written, Option<Token>) {
         let successor = token.next(&session.record.rotation_key);
         let (id, generation) = (session.record.id, session.record.generation);
         let (old, new) = (session.record.secret_hash, successor.secret_hash());
         let written = self
-            .write(move |tx, _| Box::pin(async move { db::sessions::rotate(tx, id, generation, &old, &new).await }))
+            .write(move |tx, _| {
+                Box::pin(async move { db::sessions::rotate(tx, id, generation, &old, &new).await })
+            })
             .await;
         match written {
             Ok(true) => {
@@ -162,17 +199,28 @@ impl Service {
         }
     }
 
-    async fn end_for_token_reuse(&self, key: &[u8; 32], session: &CachedSession, facts: &RequestFacts) -> Result<(), Error> {
+    async fn end_for_token_reuse(
+        &self,
+        key: &[u8; 32],
+        session: &CachedSession,
+        facts: &RequestFacts,
+    ) -> Result<(), Error> {
         let now = self.now();
         let id = session.record.id;
-        let record = event(now, AuditAction::TokenReused, AuditOutcome::Success, Some(facts))
-            .to(&session.authority.user, session.authority.organisation.id)
-            .on(id);
+        let record = event(
+            now,
+            AuditAction::TokenReused,
+            AuditOutcome::Success,
+            Some(facts),
+        )
+        .to(&session.authority.user, session.authority.organisation.id)
+        .on(id);
         self.flush_activity().await?;
         let ended = self
             .write(move |tx, trail| {
                 Box::pin(async move {
-                    let ended = db::sessions::end(tx, id, now, EndReason::TokenReuse, None, None).await?;
+                    let ended =
+                        db::sessions::end(tx, id, now, EndReason::TokenReuse, None, None).await?;
                     if ended {
                         trail.append(tx, &record).await?;
                     }

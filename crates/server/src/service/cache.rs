@@ -50,8 +50,16 @@ impl CachedSession {
     /// An entry for a row that was just read. `authority_version` must have been taken before reading.
     pub fn new(record: SessionRecord, authority: Arc<Authority>, authority_version: u64) -> Self {
         let last_activity = AtomicI64::new(record.last_activity_at.0);
-        let usage = Arc::new(Usage { last_activity, unwritten: AtomicBool::new(false) });
-        Self { record, authority, authority_version, usage }
+        let usage = Arc::new(Usage {
+            last_activity,
+            unwritten: AtomicBool::new(false),
+        });
+        Self {
+            record,
+            authority,
+            authority_version,
+            usage,
+        }
     }
 
     /// The same session after a change of its row.
@@ -158,7 +166,9 @@ impl SessionCache {
 
     /// A usable entry.
     pub fn get(&self, key: &Key) -> Option<Arc<CachedSession>> {
-        self.entries.get(key).filter(|entry| entry.authority_version == self.authority_version())
+        self.entries
+            .get(key)
+            .filter(|entry| entry.authority_version == self.authority_version())
     }
 
     /// Keeps what was read, unless something newer is known, and answers what is valid now. `None` if
@@ -169,15 +179,23 @@ impl SessionCache {
             Some((Floor::Ended, _)) => return None,
             // What was read is older than what was written since: fit for nobody.
             Some((Floor::Version(least), _)) if read.version() < *least => {
-                return self.entries.get(&key).filter(|entry| entry.version() >= *least);
+                return self
+                    .entries
+                    .get(&key)
+                    .filter(|entry| entry.version() >= *least);
             }
             _ => {}
         }
         if let Some(existing) = self.entries.get(&key) {
-            if existing.version() > read.version() && existing.authority_version >= read.authority_version {
+            if existing.version() > read.version()
+                && existing.authority_version >= read.authority_version
+            {
                 return Some(existing);
             }
-            existing.usage.last_activity.fetch_max(read.last_activity_at().0, Ordering::Relaxed);
+            existing
+                .usage
+                .last_activity
+                .fetch_max(read.last_activity_at().0, Ordering::Relaxed);
             read.usage = Arc::clone(&existing.usage);
         }
         let read = Arc::new(read);
@@ -209,7 +227,9 @@ impl SessionCache {
 
     fn stripe(&self, key: &Key) -> MutexGuard<'_, Stripe> {
         let index = usize::from(key[0]) % STRIPES;
-        self.stripes[index].lock().unwrap_or_else(PoisonError::into_inner)
+        self.stripes[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -217,7 +237,8 @@ impl Stripe {
     fn set_floor(&mut self, key: Key, floor: Floor) {
         let now = Instant::now();
         if self.next_clean.is_none_or(|next| next <= now) {
-            self.floors.retain(|_, (_, set)| now.duration_since(*set) < FLOOR_STAYS);
+            self.floors
+                .retain(|_, (_, set)| now.duration_since(*set) < FLOOR_STAYS);
             self.next_clean = Some(now + FLOOR_STAYS / 4);
         }
         self.floors.insert(key, (floor, now));
@@ -226,6 +247,8 @@ impl Stripe {
 
 impl std::fmt::Debug for SessionCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SessionCache").field("entries", &self.entries.len()).finish_non_exhaustive()
+        f.debug_struct("SessionCache")
+            .field("entries", &self.entries.len())
+            .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use rollcall_core::role::Reach;
-use rollcall_core::{Error, OrganisationId, Permission, Permissions, Profile, SessionId, UserId, Viewer};
+use rollcall_core::{
+    Error, OrganisationId, Permission, Permissions, Profile, SessionId, UserId, Viewer,
+};
 
 use super::cache::CachedSession;
 use crate::db::Scope;
@@ -55,7 +57,11 @@ impl Caller {
 
     /// The caller's reach, if they have this permission; `Forbidden` otherwise.
     pub fn authorise(&self, permission: Permission) -> Result<Scope, Error> {
-        if self.permissions().has(permission) { Ok(self.scope()) } else { Err(Error::Forbidden) }
+        if self.permissions().has(permission) {
+            Ok(self.scope())
+        } else {
+            Err(Error::Forbidden)
+        }
     }
 
     /// The caller as pages know them.

@@ -2,7 +2,8 @@
 //! the token is refused.
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, EndResult, Error, Field, OwnScope, Permission, Problem, SessionId, UserId,
+    AuditAction, AuditOutcome, EndReason, EndResult, Error, Field, OwnScope, Permission, Problem,
+    SessionId, UserId,
 };
 
 use super::Service;
@@ -27,36 +28,59 @@ impl Service {
         let note = checked_note(note)?;
         let permitted = caller.authorise(Permission::SessionsEnd);
         let found = self.find_record(id).await?;
-        let own = found.as_ref().is_some_and(|(record, _)| record.user_id == caller.user_id());
+        let own = found
+            .as_ref()
+            .is_some_and(|(record, _)| record.user_id == caller.user_id());
         let scope = match (own, permitted) {
             (true, _) => db::Scope::User(caller.user_id()),
             (false, Ok(scope)) => scope,
             (false, Err(error)) => {
-                self.note_failed_end(caller, facts, id, AuditOutcome::NotPermitted, None).await;
+                self.note_failed_end(caller, facts, id, AuditOutcome::NotPermitted, None)
+                    .await;
                 return Err(error);
             }
         };
         let Some((record, authority)) =
             found.filter(|(record, _)| scope.covers(record.organisation_id, record.user_id))
         else {
-            self.note_failed_end(caller, facts, id, AuditOutcome::NotFound, None).await;
+            self.note_failed_end(caller, facts, id, AuditOutcome::NotFound, None)
+                .await;
             return Err(Error::NotFound);
         };
-        let reason = if own { EndReason::EndedByUser } else { EndReason::EndedByAdministrator };
+        let reason = if own {
+            EndReason::EndedByUser
+        } else {
+            EndReason::EndedByAdministrator
+        };
         let now = self.now();
-        let success = event(now, AuditAction::SessionEnded, AuditOutcome::Success, Some(facts))
-            .by(caller.user_id(), caller.name())
-            .to(&authority.user, record.organisation_id)
-            .on(id)
-            .with(note.as_deref().map_or_else(|| reason.as_str().to_owned(), |note| format!("{}: {note}", reason.as_str())));
-        let failure = AuditRecord { outcome: AuditOutcome::AlreadyEnded, detail: None, ..success.clone() };
+        let success = event(
+            now,
+            AuditAction::SessionEnded,
+            AuditOutcome::Success,
+            Some(facts),
+        )
+        .by(caller.user_id(), caller.name())
+        .to(&authority.user, record.organisation_id)
+        .on(id)
+        .with(note.as_deref().map_or_else(
+            || reason.as_str().to_owned(),
+            |note| format!("{}: {note}", reason.as_str()),
+        ));
+        let failure = AuditRecord {
+            outcome: AuditOutcome::AlreadyEnded,
+            detail: None,
+            ..success.clone()
+        };
         self.flush_activity().await?;
         let by = caller.user_id();
         let written = self
             .write(move |tx, trail| {
                 Box::pin(async move {
-                    let ended = db::sessions::end(tx, id, now, reason, Some(by), note.as_deref()).await?;
-                    trail.append(tx, if ended { &success } else { &failure }).await?;
+                    let ended =
+                        db::sessions::end(tx, id, now, reason, Some(by), note.as_deref()).await?;
+                    trail
+                        .append(tx, if ended { &success } else { &failure })
+                        .await?;
                     Ok(ended)
                 })
             })
@@ -64,7 +88,14 @@ impl Service {
         let ended = match written {
             Ok(ended) => ended,
             Err(error) => {
-                self.note_failed_end(caller, facts, id, AuditOutcome::Failed, Some(&authority.user)).await;
+                self.note_failed_end(
+                    caller,
+                    facts,
+                    id,
+                    AuditOutcome::Failed,
+                    Some(&authority.user),
+                )
+                .await;
                 return Err(error);
             }
         };
@@ -73,27 +104,57 @@ impl Service {
             return Err(Error::SessionNotActive);
         }
         count_end(reason, 1);
-        Ok(EndResult { ended: 1, signed_out: id == caller.session_id() })
+        Ok(EndResult {
+            ended: 1,
+            signed_out: id == caller.session_id(),
+        })
     }
 
     /// Ends one of the caller's own sessions; those of others do not exist here.
-    pub async fn end_own_session(&self, caller: &Caller, facts: &RequestFacts, id: SessionId) -> Result<EndResult, Error> {
+    pub async fn end_own_session(
+        &self,
+        caller: &Caller,
+        facts: &RequestFacts,
+        id: SessionId,
+    ) -> Result<EndResult, Error> {
         let found = self.find_record(id).await?;
         if found.is_none_or(|(record, _)| record.user_id != caller.user_id()) {
-            self.note_failed_end(caller, facts, id, AuditOutcome::NotFound, None).await;
+            self.note_failed_end(caller, facts, id, AuditOutcome::NotFound, None)
+                .await;
             return Err(Error::NotFound);
         }
         self.end_session(caller, facts, id, None).await
     }
 
     /// Ends the caller's other sessions, or all of them.
-    pub async fn end_own_sessions(&self, caller: &Caller, facts: &RequestFacts, scope: OwnScope) -> Result<EndResult, Error> {
+    pub async fn end_own_sessions(
+        &self,
+        caller: &Caller,
+        facts: &RequestFacts,
+        scope: OwnScope,
+    ) -> Result<EndResult, Error> {
         let except = (scope == OwnScope::Others).then(|| caller.session_id());
-        let about = event(self.now(), AuditAction::SessionsEnded, AuditOutcome::Success, Some(facts))
-            .by(caller.user_id(), caller.name())
-            .to(&caller.session.authority.user, caller.organisation_id());
-        let ended = self.end_all_of(caller.user_id(), except, EndReason::EndedByUser, Some(caller.user_id()), about).await?;
-        Ok(EndResult { ended, signed_out: scope == OwnScope::All })
+        let about = event(
+            self.now(),
+            AuditAction::SessionsEnded,
+            AuditOutcome::Success,
+            Some(facts),
+        )
+        .by(caller.user_id(), caller.name())
+        .to(&caller.session.authority.user, caller.organisation_id());
+        let ended = self
+            .end_all_of(
+                caller.user_id(),
+                except,
+                EndReason::EndedByUser,
+                Some(caller.user_id()),
+                about,
+            )
+            .await?;
+        Ok(EndResult {
+            ended,
+            signed_out: scope == OwnScope::All,
+        })
     }
 
     /// Ends all sessions of a user within reach; the caller's own current one only if asked for.
@@ -104,41 +165,74 @@ impl Service {
         user: UserId,
         include_current: bool,
     ) -> Result<EndResult, Error> {
-        let about = event(self.now(), AuditAction::SessionsEnded, AuditOutcome::Success, Some(facts))
-            .by(caller.user_id(), caller.name());
+        let about = event(
+            self.now(),
+            AuditAction::SessionsEnded,
+            AuditOutcome::Success,
+            Some(facts),
+        )
+        .by(caller.user_id(), caller.name());
         let scope = match caller.authorise(Permission::SessionsEnd) {
             Ok(scope) => scope,
             Err(error) => {
-                self.note_event(AuditRecord { outcome: AuditOutcome::NotPermitted, organisation: Some(caller.organisation_id()), ..about }).await;
+                self.note_event(AuditRecord {
+                    outcome: AuditOutcome::NotPermitted,
+                    organisation: Some(caller.organisation_id()),
+                    ..about
+                })
+                .await;
                 return Err(error);
             }
         };
-        let found = db::users::find_scoped(self.db().reader(), scope, user).await.map_err(|error| self.database_error(error))?;
+        let found = db::users::find_scoped(self.db().reader(), scope, user)
+            .await
+            .map_err(|error| self.database_error(error))?;
         let Some(target) = found else {
-            self.note_event(AuditRecord { outcome: AuditOutcome::NotFound, organisation: Some(caller.organisation_id()), ..about }).await;
+            self.note_event(AuditRecord {
+                outcome: AuditOutcome::NotFound,
+                organisation: Some(caller.organisation_id()),
+                ..about
+            })
+            .await;
             return Err(Error::NotFound);
         };
         let about = about.to(&super::sign_in::user_ref(&target), target.organisation_id);
         let own = user == caller.user_id();
         let except = (own && !include_current).then(|| caller.session_id());
-        let reason = if own { EndReason::EndedByUser } else { EndReason::EndedByAdministrator };
-        let ended = self.end_all_of(user, except, reason, Some(caller.user_id()), about).await?;
-        Ok(EndResult { ended, signed_out: own && include_current })
+        let reason = if own {
+            EndReason::EndedByUser
+        } else {
+            EndReason::EndedByAdministrator
+        };
+        let ended = self
+            .end_all_of(user, except, reason, Some(caller.user_id()), about)
+            .await?;
+        Ok(EndResult {
+            ended,
+            signed_out: own && include_current,
+        })
     }
 
     /// Ends the caller's session because they sign out.
     pub async fn sign_out(&self, caller: &Caller, facts: &RequestFacts) -> Result<(), Error> {
         let (now, id, user) = (self.now(), caller.session_id(), caller.user_id());
-        let record = event(now, AuditAction::SessionEnded, AuditOutcome::Success, Some(facts))
-            .by(user, caller.name())
-            .to(&caller.session.authority.user, caller.organisation_id())
-            .on(id)
-            .with(EndReason::SignedOut.as_str());
+        let record = event(
+            now,
+            AuditAction::SessionEnded,
+            AuditOutcome::Success,
+            Some(facts),
+        )
+        .by(user, caller.name())
+        .to(&caller.session.authority.user, caller.organisation_id())
+        .on(id)
+        .with(EndReason::SignedOut.as_str());
         self.flush_activity().await?;
         let ended = self
             .write(move |tx, trail| {
                 Box::pin(async move {
-                    let ended = db::sessions::end(tx, id, now, EndReason::SignedOut, Some(user), None).await?;
+                    let ended =
+                        db::sessions::end(tx, id, now, EndReason::SignedOut, Some(user), None)
+                            .await?;
                     if ended {
                         trail.append(tx, &record).await?;
                     }
@@ -165,8 +259,14 @@ impl Service {
         let ended = self
             .write(move |tx, trail| {
                 Box::pin(async move {
-                    let ended = db::sessions::end_all_of_user(tx, user, except, now, reason, by).await?;
-                    trail.append(tx, &about.with(format!("{}: {} sessions", reason.as_str(), ended.len()))).await?;
+                    let ended =
+                        db::sessions::end_all_of_user(tx, user, except, now, reason, by).await?;
+                    trail
+                        .append(
+                            tx,
+                            &about.with(format!("{}: {} sessions", reason.as_str(), ended.len())),
+                        )
+                        .await?;
                     Ok(ended)
                 })
             })
@@ -182,7 +282,9 @@ impl Service {
     /// Writes an event on its own, for an attempt that changed nothing. Its failure is in the log; the
     /// attempt was refused either way.
     pub(super) async fn note_event(&self, record: AuditRecord) {
-        let written = self.write(move |tx, trail| Box::pin(async move { trail.append(tx, &record).await })).await;
+        let written = self
+            .write(move |tx, trail| Box::pin(async move { trail.append(tx, &record).await }))
+            .await;
         if written.is_err() {
             tracing::error!("an audit event about a refused attempt could not be written");
         }
@@ -200,9 +302,17 @@ impl Service {
             .by(caller.user_id(), caller.name())
             .on(id);
         // The attempt belongs to the caller's organisation: a foreign one must not learn of it.
-        let record = AuditRecord { organisation: Some(caller.organisation_id()), ..record };
+        let record = AuditRecord {
+            organisation: Some(caller.organisation_id()),
+            ..record
+        };
         self.note_event(match target {
-            Some(user) => AuditRecord { target: Some(user.id), target_name: user.name.clone(), target_email: user.email.clone(), ..record },
+            Some(user) => AuditRecord {
+                target: Some(user.id),
+                target_name: user.name.clone(),
+                target_email: user.email.clone(),
+                ..record
+            },
             None => record,
         })
         .await;
@@ -211,16 +321,20 @@ impl Service {
 
 /// Counts ended sessions by reason for the metrics.
 pub(super) fn count_end(reason: EndReason, count: u64) {
-    metrics::counter!("rollcall_sessions_ended_total", "reason" => reason.as_str()).increment(count);
+    metrics::counter!("rollcall_sessions_ended_total", "reason" => reason.as_str())
+        .increment(count);
 }
 
 fn checked_note(note: Option<&str>) -> Result<Option<String>, Error> {
     let note = note.map(str::trim).filter(|note| !note.is_empty());
     match note {
-        Some(note) if note.chars().count() > LONGEST_NOTE as usize => {
-            Err(Error::Invalid(Field::Reason, Problem::TooLong(LONGEST_NOTE)))
+        Some(note) if note.chars().count() > LONGEST_NOTE as usize => Err(Error::Invalid(
+            Field::Reason,
+            Problem::TooLong(LONGEST_NOTE),
+        )),
+        Some(note) if note.chars().any(char::is_control) => {
+            Err(Error::Invalid(Field::Reason, Problem::Malformed))
         }
-        Some(note) if note.chars().any(char::is_control) => Err(Error::Invalid(Field::Reason, Problem::Malformed)),
         other => Ok(other.map(str::to_owned)),
     }
 }

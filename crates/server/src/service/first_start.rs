@@ -37,7 +37,10 @@ pub struct OneTimePassword {
 impl Service {
     /// Makes sure that there is a Platform administrator. Answers the one-time password to print: at the
     /// first start, and again, a new one, at each start until it has been used.
-    pub async fn ensure_administrator(&self, named: Option<NamedAdministrator>) -> Result<Option<OneTimePassword>, Error> {
+    pub async fn ensure_administrator(
+        &self,
+        named: Option<NamedAdministrator>,
+    ) -> Result<Option<OneTimePassword>, Error> {
         let found = db::users::find_platform_administrator(self.db().reader()).await;
         match found.map_err(|error| self.database_error(error))? {
             None => {
@@ -56,12 +59,20 @@ impl Service {
                 let (_, one_time) = self.create_user(input).await?;
                 Ok(one_time.map(|password| OneTimePassword { email, password }))
             }
-            Some(administrator) if administrator.password_change_required && !administrator.has_signed_in => {
+            Some(administrator)
+                if administrator.password_change_required && !administrator.has_signed_in =>
+            {
                 let (password, text) = Password::one_time(self.random());
                 let hash = self.inner.hasher.hash_now(&password, self.random());
-                let id = administrator.id;
-                self.write(move |tx, _| Box::pin(async move { db::users::set_password(tx, id, &hash, true).await })).await?;
-                Ok(Some(OneTimePassword { email: administrator.email, password: text }))
+                let (id, now) = (administrator.id, self.now());
+                self.write(move |tx, _| {
+                    Box::pin(async move { db::users::set_password(tx, id, &hash, true, now).await })
+                })
+                .await?;
+                Ok(Some(OneTimePassword {
+                    email: administrator.email,
+                    password: text,
+                }))
             }
             Some(_) => Ok(None),
         }

@@ -38,11 +38,17 @@ impl Password {
     }
 
     /// A password that somebody wants to have. `about` are words that belong to the person.
-    pub fn chosen(text: &str, min_length: u32, field: Field, about: &[&str]) -> Result<Self, Error> {
+    pub fn chosen(
+        text: &str,
+        min_length: u32,
+        field: Field,
+        about: &[&str],
+    ) -> Result<Self, Error> {
         if text.is_empty() {
             return Err(Error::Invalid(field, Problem::Missing));
         }
-        let password = Self::presented(text).ok_or(Error::Invalid(field, Problem::TooLong(MAX_LENGTH)))?;
+        let password =
+            Self::presented(text).ok_or(Error::Invalid(field, Problem::TooLong(MAX_LENGTH)))?;
         if password.0.chars().count() < min_length as usize {
             return Err(Error::Invalid(field, Problem::TooShort(min_length)));
         }
@@ -94,7 +100,8 @@ pub struct Overloaded;
 impl Hasher {
     /// A hasher with so many slots.
     pub fn new(slots: usize, random: &dyn Random) -> Self {
-        let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("the parameters are constants within range");
+        let params = Params::new(MEMORY_KIB, PASSES, 1, None)
+            .expect("the parameters are constants within range");
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let (nobodys, _) = Password::one_time(random);
         let dummy = hash_now(&argon2, &nobodys, random);
@@ -107,11 +114,16 @@ impl Hasher {
     }
 
     /// Hashes a password into a PHC string with a fresh salt.
-    pub async fn hash(&self, password: &Password, random: &dyn Random) -> Result<String, Overloaded> {
+    pub async fn hash(
+        &self,
+        password: &Password,
+        random: &dyn Random,
+    ) -> Result<String, Overloaded> {
         let mut salt = [0; 16];
         random.fill(&mut salt);
         let (argon2, password) = (self.argon2.clone(), password.clone());
-        self.run(move || hash_with_salt(&argon2, &password, &salt)).await
+        self.run(move || hash_with_salt(&argon2, &password, &salt))
+            .await
     }
 
     /// Hashes without waiting for a slot; for the command line and for start-up.
@@ -121,7 +133,11 @@ impl Hasher {
 
     /// Whether the password belongs to the hash. Without a hash it compares with one that nobody has,
     /// in the same time, and answers no.
-    pub async fn matches(&self, password: &Password, hash: Option<&str>) -> Result<bool, Overloaded> {
+    pub async fn matches(
+        &self,
+        password: &Password,
+        hash: Option<&str>,
+    ) -> Result<bool, Overloaded> {
         let real = hash.is_some();
         let hash = hash.map_or_else(|| self.dummy.to_string(), str::to_owned);
         let password = password.clone();
@@ -129,7 +145,9 @@ impl Hasher {
             .run(move || {
                 // The parameters of the stored hash count, so older hashes still open.
                 PasswordHash::new(&hash).is_ok_and(|parsed| {
-                    Argon2::default().verify_password(password.0.as_bytes(), &parsed).is_ok()
+                    Argon2::default()
+                        .verify_password(password.0.as_bytes(), &parsed)
+                        .is_ok()
                 })
             })
             .await?;
@@ -138,15 +156,25 @@ impl Hasher {
 
     /// Whether a stored hash is weaker than what is made today.
     pub fn is_outdated(&self, hash: &str) -> bool {
-        let Ok(parsed) = PasswordHash::new(hash) else { return false };
+        let Ok(parsed) = PasswordHash::new(hash) else {
+            return false;
+        };
         Params::try_from(&parsed).is_ok_and(|params| {
-            params.m_cost() < MEMORY_KIB || params.t_cost() < PASSES || parsed.algorithm.as_str() != "argon2id"
+            params.m_cost() < MEMORY_KIB
+                || params.t_cost() < PASSES
+                || parsed.algorithm.as_str() != "argon2id"
         })
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Overloaded> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Overloaded> {
         let _place = self.waiting.try_acquire().map_err(|_| Overloaded)?;
-        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Overloaded)?;
+        let slot = Arc::clone(&self.slots)
+            .acquire_owned()
+            .await
+            .map_err(|_| Overloaded)?;
         tokio::task::spawn_blocking(move || {
             // The slot is held by the work, not by the caller: one who hangs up frees nothing early.
             let _slot = slot;
@@ -165,7 +193,8 @@ fn hash_now(argon2: &Argon2<'_>, password: &Password, random: &dyn Random) -> St
 
 fn hash_with_salt(argon2: &Argon2<'_>, password: &Password, salt: &[u8]) -> String {
     let hash: Result<PasswordHash, _> = argon2.hash_password_with_salt(password.0.as_bytes(), salt);
-    hash.expect("a salt of 16 bytes and a bounded password can be hashed").to_string()
+    hash.expect("a salt of 16 bytes and a bounded password can be hashed")
+        .to_string()
 }
 
 #[cfg(test)]
@@ -175,30 +204,60 @@ mod tests {
 
     #[test]
     fn length_counts_and_common_ones_are_refused() {
-        let choose = |text: &str, least| Password::chosen(text, least, Field::NewPassword, &["nora.rossi@acme.io"]).map(|_| ());
+        let choose = |text: &str, least| {
+            Password::chosen(text, least, Field::NewPassword, &["nora.rossi@acme.io"]).map(|_| ())
+        };
         let refused = |problem| Err(Error::Invalid(Field::NewPassword, problem));
         assert_eq!(choose("", 15), refused(Problem::Missing));
         assert_eq!(choose("fourteen chars", 15), refused(Problem::TooShort(15)));
         assert_eq!(choose("ünïcödé çøûñt 1", 15), Ok(()));
         assert_eq!(choose("password", 8), refused(Problem::TooCommon));
-        assert_eq!(choose("aaaaaaaaaaaaaaaaaaaa", 15), refused(Problem::TooCommon));
+        assert_eq!(
+            choose("aaaaaaaaaaaaaaaaaaaa", 15),
+            refused(Problem::TooCommon)
+        );
         assert_eq!(choose("passwordpassword", 15), refused(Problem::TooCommon));
-        assert_eq!(choose(&"correct horse battery staple ".repeat(3), 15), Ok(()));
-        assert_eq!(choose(&"x1! ".repeat(300), 15), refused(Problem::TooLong(1_024)));
+        assert_eq!(
+            choose(&"correct horse battery staple ".repeat(3), 15),
+            Ok(())
+        );
+        assert_eq!(
+            choose(&"x1! ".repeat(300), 15),
+            refused(Problem::TooLong(1_024))
+        );
     }
 
     #[tokio::test]
     async fn a_password_matches_its_hash_whole_and_in_any_normal_form() {
         let hasher = Hasher::new(2, &OsRandom);
         let long = "0123456789".repeat(7) + "abc";
-        let hash = hasher.hash(&Password::presented(&format!("é{long}1")).unwrap(), &OsRandom).await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        let hash = hasher
+            .hash(
+                &Password::presented(&format!("é{long}1")).unwrap(),
+                &OsRandom,
+            )
+            .await
+            .unwrap();
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
         assert!(!hasher.is_outdated(&hash));
-        let matches = async |text: &str| hasher.matches(&Password::presented(text).unwrap(), Some(&hash)).await.unwrap();
+        let matches = async |text: &str| {
+            hasher
+                .matches(&Password::presented(text).unwrap(), Some(&hash))
+                .await
+                .unwrap()
+        };
         assert!(matches(&format!("é{long}1")).await);
         assert!(matches(&format!("e\u{301}{long}1")).await);
         assert!(!matches(&format!("é{long}2")).await, "the 74th byte counts");
-        assert!(!hasher.matches(&Password::presented("anything").unwrap(), None).await.unwrap());
+        assert!(
+            !hasher
+                .matches(&Password::presented("anything").unwrap(), None)
+                .await
+                .unwrap()
+        );
     }
 
     #[test]

@@ -8,8 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use rollcall_core::backend::{Answer, Backend};
 use rollcall_core::{
-    AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, EndResult, Error, Kind, LastEnd, Me,
-    OwnScope, Page, Session, SessionId, SessionQuery, SessionStats, SignIn, Surroundings, Timestamp, UserId,
+    AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, EndResult, Error, Kind,
+    LastEnd, Me, OwnScope, Page, Session, SessionId, SessionQuery, SessionStats, SignIn,
+    Surroundings, Timestamp, UserId,
 };
 
 use super::audit::event;
@@ -83,20 +84,38 @@ pub struct RequestBackend {
 impl RequestBackend {
     /// Looks at the credential that came with the request. Never fails: what is wrong is remembered, and
     /// every call that needs a session answers it.
-    pub async fn open(service: Service, facts: RequestFacts, presented: Presented, door: Door) -> Self {
+    pub async fn open(
+        service: Service,
+        facts: RequestFacts,
+        presented: Presented,
+        door: Door,
+    ) -> Self {
         let mut effects = Effects::default();
-        let with_cookie = matches!(presented, Presented::Cookie(_) | Presented::UnreadableCookie);
+        let with_cookie = matches!(
+            presented,
+            Presented::Cookie(_) | Presented::UnreadableCookie
+        );
         let who = match &presented {
-            Presented::Nothing | Presented::UnreadableCookie | Presented::UnreadableBearer => Who::Nobody,
+            Presented::Nothing | Presented::UnreadableCookie | Presented::UnreadableBearer => {
+                Who::Nobody
+            }
             Presented::Ambiguous => {
                 let now = service.now();
                 service
-                    .note_event(event(now, AuditAction::CredentialsAmbiguous, AuditOutcome::Refused, Some(&facts)))
+                    .note_event(event(
+                        now,
+                        AuditAction::CredentialsAmbiguous,
+                        AuditOutcome::Refused,
+                        Some(&facts),
+                    ))
                     .await;
                 Who::Refused(Error::AmbiguousCredentials)
             }
             Presented::Cookie(token) | Presented::Bearer(token) => {
-                match service.authenticate(token, door != Door::Quiet, &facts).await {
+                match service
+                    .authenticate(token, door != Door::Quiet, &facts)
+                    .await
+                {
                     Ok(Authentication::Live { caller, successor }) => {
                         match (successor, with_cookie) {
                             (Some(token), true) => {
@@ -108,13 +127,21 @@ impl RequestBackend {
                         }
                         Who::Caller(caller)
                     }
-                    Ok(Authentication::Dead { reason, at, .. }) => Who::Dead(LastEnd { reason, at }),
+                    Ok(Authentication::Dead { reason, at, .. }) => {
+                        Who::Dead(LastEnd { reason, at })
+                    }
                     Ok(Authentication::Unknown) => Who::Nobody,
                     Err(error) => Who::Refused(error),
                 }
             }
         };
-        Self { service, facts, with_cookie, who, effects: Mutex::new(effects) }
+        Self {
+            service,
+            facts,
+            with_cookie,
+            who,
+            effects: Mutex::new(effects),
+        }
     }
 
     /// Who asks, if somebody is signed in.
@@ -148,19 +175,35 @@ impl RequestBackend {
         if let Some(error) = self.refused() {
             return self.noted(Err(error));
         }
-        self.noted(self.service.sign_in(input, Kind::Api, None, &self.facts).await)
+        self.noted(
+            self.service
+                .sign_in(input, Kind::Api, None, &self.facts)
+                .await,
+        )
     }
 
     /// The next sessions that the caller may see, newest first; for answers that are streamed.
-    pub async fn sessions_after(&self, after: Option<(Timestamp, SessionId)>, limit: u64) -> Result<Vec<Session>, Error> {
-        let work = async { self.service.sessions_after(self.signed_in()?, after, limit).await };
+    pub async fn sessions_after(
+        &self,
+        after: Option<(Timestamp, SessionId)>,
+        limit: u64,
+    ) -> Result<Vec<Session>, Error> {
+        let work = async {
+            self.service
+                .sessions_after(self.signed_in()?, after, limit)
+                .await
+        };
         self.noted(work.await)
     }
 
     /// The caller, whose password need not be changed first.
     pub fn signed_in(&self) -> Result<&Caller, Error> {
         let caller = self.anyone_signed_in()?;
-        if caller.password_change_required() { Err(Error::PasswordChangeRequired) } else { Ok(caller) }
+        if caller.password_change_required() {
+            Err(Error::PasswordChangeRequired)
+        } else {
+            Ok(caller)
+        }
     }
 
     fn anyone_signed_in(&self) -> Result<&Caller, Error> {
@@ -200,7 +243,11 @@ impl RequestBackend {
         let mut effects = self.lock();
         // A successor that was made for this very request is dead too.
         effects.bearer = None;
-        effects.cookie = if self.with_cookie { CookieEffect::Expire } else { CookieEffect::Keep };
+        effects.cookie = if self.with_cookie {
+            CookieEffect::Expire
+        } else {
+            CookieEffect::Keep
+        };
         effects.clear_site_data = self.with_cookie;
     }
 }
@@ -214,7 +261,9 @@ impl Backend for RequestBackend {
         self.answer(async {
             let viewer = self.caller().map(Caller::viewer);
             let now = self.service.now();
-            let chosen = viewer.as_ref().and_then(|viewer| viewer.time_zone.as_deref());
+            let chosen = viewer
+                .as_ref()
+                .and_then(|viewer| viewer.time_zone.as_deref());
             let zone = chosen
                 .or(self.facts.browser_zone.as_deref())
                 .and_then(zones::parse)
@@ -254,8 +303,15 @@ impl Backend for RequestBackend {
             }
             let replaces = self.caller().filter(|_| self.with_cookie);
             let keep = input.keep;
-            let (session, token) = self.service.sign_in(input, Kind::Console, replaces, &self.facts).await?;
-            let max_age = keep.then(|| session.absolute_expires_at.seconds_since(self.service.now()));
+            let (session, token) = self
+                .service
+                .sign_in(input, Kind::Console, replaces, &self.facts)
+                .await?;
+            let max_age = keep.then(|| {
+                session
+                    .absolute_expires_at
+                    .seconds_since(self.service.now())
+            });
             self.lock().cookie = CookieEffect::Set { token, max_age };
             Ok(session)
         })
@@ -280,7 +336,10 @@ impl Backend for RequestBackend {
     fn change_password(&self, input: ChangePassword) -> Answer<'_, ()> {
         self.answer(async {
             let caller = self.anyone_signed_in()?;
-            let token = self.service.change_password(caller, &self.facts, input).await?;
+            let token = self
+                .service
+                .change_password(caller, &self.facts, input)
+                .await?;
             let mut effects = self.lock();
             if self.with_cookie {
                 let max_age = self.service.cookie_max_age(caller);
@@ -301,7 +360,11 @@ impl Backend for RequestBackend {
     }
 
     fn list_own_sessions(&self, query: SessionQuery) -> Answer<'_, Page<Session>> {
-        self.answer(async move { self.service.list_own_sessions(self.signed_in()?, &query).await })
+        self.answer(async move {
+            self.service
+                .list_own_sessions(self.signed_in()?, &query)
+                .await
+        })
     }
 
     fn find_own_session(&self, id: SessionId) -> Answer<'_, Session> {
@@ -310,14 +373,20 @@ impl Backend for RequestBackend {
 
     fn end_own_session(&self, id: SessionId) -> Answer<'_, EndResult> {
         self.answer(async move {
-            let result = self.service.end_own_session(self.signed_in()?, &self.facts, id).await;
+            let result = self
+                .service
+                .end_own_session(self.signed_in()?, &self.facts, id)
+                .await;
             result.map(|result| self.after_end(result))
         })
     }
 
     fn end_own_sessions(&self, scope: OwnScope) -> Answer<'_, EndResult> {
         self.answer(async move {
-            let result = self.service.end_own_sessions(self.signed_in()?, &self.facts, scope).await;
+            let result = self
+                .service
+                .end_own_sessions(self.signed_in()?, &self.facts, scope)
+                .await;
             result.map(|result| self.after_end(result))
         })
     }
@@ -340,14 +409,20 @@ impl Backend for RequestBackend {
 
     fn end_session(&self, id: SessionId, note: Option<String>) -> Answer<'_, EndResult> {
         self.answer(async move {
-            let result = self.service.end_session(self.signed_in()?, &self.facts, id, note.as_deref()).await;
+            let result = self
+                .service
+                .end_session(self.signed_in()?, &self.facts, id, note.as_deref())
+                .await;
             result.map(|result| self.after_end(result))
         })
     }
 
     fn end_user_sessions(&self, user: UserId, include_current: bool) -> Answer<'_, EndResult> {
         self.answer(async move {
-            let result = self.service.end_user_sessions(self.signed_in()?, &self.facts, user, include_current).await;
+            let result = self
+                .service
+                .end_user_sessions(self.signed_in()?, &self.facts, user, include_current)
+                .await;
             result.map(|result| self.after_end(result))
         })
     }
@@ -359,6 +434,8 @@ impl Backend for RequestBackend {
 
 impl std::fmt::Debug for RequestBackend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RequestBackend").field("facts", &self.facts).finish_non_exhaustive()
+        f.debug_struct("RequestBackend")
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
     }
 }

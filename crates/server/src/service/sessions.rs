@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rollcall_core::{
-    AuditEvent, AuditQuery, Error, Page, Permission, Session, SessionId, SessionQuery, SessionStats, State,
-    Timestamp, UserId,
+    AuditEvent, AuditQuery, Error, Page, Permission, Session, SessionId, SessionQuery,
+    SessionStats, State, Timestamp, UserId,
 };
 
 use super::Service;
@@ -14,7 +14,11 @@ use crate::db::{self, Scope};
 
 impl Service {
     /// Every session within the caller's reach that matches.
-    pub async fn list_sessions(&self, caller: &Caller, query: &SessionQuery) -> Result<Page<Session>, Error> {
+    pub async fn list_sessions(
+        &self,
+        caller: &Caller,
+        query: &SessionQuery,
+    ) -> Result<Page<Session>, Error> {
         let scope = caller.authorise(Permission::SessionsView)?;
         let now = self.up_to_date().await;
         let page = db::session_list::list(self.db().reader(), scope, query, now).await;
@@ -23,7 +27,11 @@ impl Service {
     }
 
     /// How many match, exactly.
-    pub async fn count_sessions(&self, caller: &Caller, query: &SessionQuery) -> Result<u64, Error> {
+    pub async fn count_sessions(
+        &self,
+        caller: &Caller,
+        query: &SessionQuery,
+    ) -> Result<u64, Error> {
         let scope = caller.authorise(Permission::SessionsView)?;
         let now = self.up_to_date().await;
         let count = db::session_list::count(self.db().reader(), scope, &query.filter, now).await;
@@ -34,7 +42,9 @@ impl Service {
     pub async fn session_stats(&self, caller: &Caller) -> Result<SessionStats, Error> {
         let scope = caller.authorise(Permission::SessionsView)?;
         let now = self.up_to_date().await;
-        db::session_list::stats(self.db().reader(), scope, now).await.map_err(|error| self.database_error(error))
+        db::session_list::stats(self.db().reader(), scope, now)
+            .await
+            .map_err(|error| self.database_error(error))
     }
 
     /// One session within the caller's reach.
@@ -58,32 +68,63 @@ impl Service {
     }
 
     /// The caller's own sessions.
-    pub async fn list_own_sessions(&self, caller: &Caller, query: &SessionQuery) -> Result<Page<Session>, Error> {
+    pub async fn list_own_sessions(
+        &self,
+        caller: &Caller,
+        query: &SessionQuery,
+    ) -> Result<Page<Session>, Error> {
         let now = self.up_to_date().await;
-        let page = db::session_list::own(self.db().reader(), caller.user_id(), Some(caller.session_id()), query, now).await;
-        Ok(marked(page.map_err(|error| self.database_error(error))?, caller))
+        let page = db::session_list::own(
+            self.db().reader(),
+            caller.user_id(),
+            Some(caller.session_id()),
+            query,
+            now,
+        )
+        .await;
+        Ok(marked(
+            page.map_err(|error| self.database_error(error))?,
+            caller,
+        ))
     }
 
     /// One of the caller's own sessions.
     pub async fn find_own_session(&self, caller: &Caller, id: SessionId) -> Result<Session, Error> {
-        self.find_in(caller, Scope::User(caller.user_id()), id).await
+        self.find_in(caller, Scope::User(caller.user_id()), id)
+            .await
     }
 
     /// Audit events within the caller's reach, newest first.
-    pub async fn list_audit(&self, caller: &Caller, query: &AuditQuery) -> Result<Page<AuditEvent>, Error> {
+    pub async fn list_audit(
+        &self,
+        caller: &Caller,
+        query: &AuditQuery,
+    ) -> Result<Page<AuditEvent>, Error> {
         let scope = caller.authorise(Permission::AuditView)?;
         let page = db::audit::list(self.db().reader(), scope, query, self.now()).await;
         page.map_err(|error| self.database_error(error))
     }
 
     /// A session as its owner sees it, right after it was made.
-    pub(super) async fn find_for_owner(&self, user: UserId, id: SessionId) -> Result<Session, Error> {
-        let found = db::session_list::find(self.db().reader(), Scope::User(user), id, self.now()).await;
-        found.map_err(|error| self.database_error(error))?.ok_or(Error::NotFound)
+    pub(super) async fn find_for_owner(
+        &self,
+        user: UserId,
+        id: SessionId,
+    ) -> Result<Session, Error> {
+        let found =
+            db::session_list::find(self.db().reader(), Scope::User(user), id, self.now()).await;
+        found
+            .map_err(|error| self.database_error(error))?
+            .ok_or(Error::NotFound)
     }
 
-    pub(super) async fn find_record(&self, id: SessionId) -> Result<Option<(SessionRecord, Authority)>, Error> {
-        db::sessions::find(self.db().reader(), id).await.map_err(|error| self.database_error(error))
+    pub(super) async fn find_record(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<(SessionRecord, Authority)>, Error> {
+        db::sessions::find(self.db().reader(), id)
+            .await
+            .map_err(|error| self.database_error(error))
     }
 
     /// The caller's own session, out of memory: what `GET /api/v1/me` answers costs no read.
@@ -115,10 +156,17 @@ impl Service {
         }
     }
 
-    async fn find_in(&self, caller: &Caller, scope: Scope, id: SessionId) -> Result<Session, Error> {
+    async fn find_in(
+        &self,
+        caller: &Caller,
+        scope: Scope,
+        id: SessionId,
+    ) -> Result<Session, Error> {
         let now = self.up_to_date().await;
         let found = db::session_list::find(self.db().reader(), scope, id, now).await;
-        let mut session = found.map_err(|error| self.database_error(error))?.ok_or(Error::NotFound)?;
+        let mut session = found
+            .map_err(|error| self.database_error(error))?
+            .ok_or(Error::NotFound)?;
         session.current = session.id == caller.session_id();
         Ok(session)
     }

@@ -5,8 +5,8 @@
 //! for every failure.
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, Error, Field, Kind, Method, Problem, Session, SessionId, SignIn,
-    Timestamp, UserRef,
+    AuditAction, AuditOutcome, EndReason, Error, Field, Kind, Method, Problem, Session, SessionId,
+    SignIn, Timestamp, UserRef,
 };
 use unicode_normalization::UnicodeNormalization;
 
@@ -51,10 +51,15 @@ impl Service {
         if input.password.is_empty() {
             return Err(Error::Invalid(Field::Password, Problem::Missing));
         }
-        let password = Password::presented(&input.password)
-            .ok_or(Error::Invalid(Field::Password, Problem::TooLong(super::password::MAX_LENGTH)))?;
+        let password = Password::presented(&input.password).ok_or(Error::Invalid(
+            Field::Password,
+            Problem::TooLong(super::password::MAX_LENGTH),
+        ))?;
         let taken_at = self.now();
-        if let Err(Throttled { retry_after_seconds }) = self.inner.throttle.take(facts.ip, taken_at) {
+        if let Err(Throttled {
+            retry_after_seconds,
+        }) = self.inner.throttle.take(facts.ip, taken_at)
+        {
             count_sign_in(AuditOutcome::Throttled);
             return Err(Error::TooManyAttempts(retry_after_seconds));
         }
@@ -64,11 +69,20 @@ impl Service {
             return Err(Error::TooManyAttempts(1));
         };
         let attempt = self.attempt(key, &password).await?;
-        let Some(user) = attempt.user.as_ref().filter(|user| attempt.tries.is_some() && attempt.matches && usable(user)) else {
-            self.note_failure(&attempt, AuditAction::SignIn, facts).await?;
+        let Some(user) = attempt
+            .user
+            .as_ref()
+            .filter(|user| attempt.tries.is_some() && attempt.matches && usable(user))
+        else {
+            self.note_failure(&attempt, AuditAction::SignIn, facts)
+                .await?;
             return Err(Error::SignInFailed);
         };
-        let signed_in = self.open_session(user, &attempt, &password, name, kind, input.keep, replaces, facts).await?;
+        let signed_in = self
+            .open_session(
+                user, &attempt, &password, name, kind, input.keep, replaces, facts,
+            )
+            .await?;
         self.inner.throttle.succeeded(facts.ip, taken_at);
         count_sign_in(AuditOutcome::Success);
         Ok(signed_in)
@@ -76,21 +90,41 @@ impl Service {
 
     /// Takes a try and compares, for sign-in and for the current password on the security page.
     pub(super) async fn attempt(&self, key: String, password: &Password) -> Result<Attempt, Error> {
-        let user = db::users::find_by_email(self.db().reader(), &key).await.map_err(|error| self.database_error(error))?;
-        let (taken_key, now, limit) = (key.clone(), self.now(), i64::from(self.config().lock_after));
+        let user = db::users::find_by_email(self.db().reader(), &key)
+            .await
+            .map_err(|error| self.database_error(error))?;
+        let (taken_key, now, limit) =
+            (key.clone(), self.now(), i64::from(self.config().lock_after));
         let unlock_before = self.config().unlock_after.map(|after| now - after);
         let tries = self
             .write(move |tx, _| {
-                Box::pin(async move { db::attempts::take_try(tx, &taken_key, now, limit, unlock_before).await })
+                Box::pin(async move {
+                    db::attempts::take_try(tx, &taken_key, now, limit, unlock_before).await
+                })
             })
             .await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.as_deref());
-        let matches = self.inner.hasher.matches(password, hash).await.map_err(|_| Error::TooManyAttempts(1))?;
-        Ok(Attempt { key, user, tries, matches })
+        let matches = self
+            .inner
+            .hasher
+            .matches(password, hash)
+            .await
+            .map_err(|_| Error::TooManyAttempts(1))?;
+        Ok(Attempt {
+            key,
+            user,
+            tries,
+            matches,
+        })
     }
 
     /// Notes a failed attempt, and the lock if it was the last try.
-    pub(super) async fn note_failure(&self, attempt: &Attempt, action: AuditAction, facts: &RequestFacts) -> Result<(), Error> {
+    pub(super) async fn note_failure(
+        &self,
+        attempt: &Attempt,
+        action: AuditAction,
+        facts: &RequestFacts,
+    ) -> Result<(), Error> {
         let now = self.now();
         let outcome = match (&attempt.user, attempt.tries) {
             (_, None) => AuditOutcome::Locked,
@@ -108,7 +142,10 @@ impl Service {
                 },
             }
         };
-        let (failed, locked) = (about(action, outcome), about(AuditAction::UserLocked, AuditOutcome::Success));
+        let (failed, locked) = (
+            about(action, outcome),
+            about(AuditAction::UserLocked, AuditOutcome::Success),
+        );
         let last_try = attempt.tries == Some(i64::from(self.config().lock_after));
         let key = attempt.key.clone();
         self.write(move |tx, trail| {
@@ -125,7 +162,10 @@ impl Service {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call site; each is a different thing")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call site; each is a different thing"
+    )]
     async fn open_session(
         &self,
         user: &UserRecord,
@@ -148,19 +188,31 @@ impl Service {
                 .to(&person, user.organisation_id)
         };
         let signed_in = by_user(AuditAction::SignIn).on(id);
-        let created = by_user(AuditAction::SessionCreated).on(id).with(kind.as_str());
+        let created = by_user(AuditAction::SessionCreated)
+            .on(id)
+            .with(kind.as_str());
         let replaced = replaces.map(|caller| {
-            let old = event(now, AuditAction::SessionEnded, AuditOutcome::Success, Some(facts))
-                .by(user.id, &user.name)
-                .to(&caller.session.authority.user, caller.organisation_id())
-                .on(caller.session_id())
-                .with(EndReason::Replaced.as_str());
+            let old = event(
+                now,
+                AuditAction::SessionEnded,
+                AuditOutcome::Success,
+                Some(facts),
+            )
+            .by(user.id, &user.name)
+            .to(&caller.session.authority.user, caller.organisation_id())
+            .on(caller.session_id())
+            .with(EndReason::Replaced.as_str());
             (caller.session_id(), old)
         });
         // Raising the cost of hashing reaches each account at its next sign-in.
         let rehashed = match user.password_hash.as_deref() {
             Some(old) if self.inner.hasher.is_outdated(old) => {
-                let new = self.inner.hasher.hash(password, self.random()).await.map_err(|_| Error::TooManyAttempts(1))?;
+                let new = self
+                    .inner
+                    .hasher
+                    .hash(password, self.random())
+                    .await
+                    .map_err(|_| Error::TooManyAttempts(1))?;
                 Some((old.to_owned(), new))
             }
             _ => None,
@@ -180,8 +232,12 @@ impl Service {
                     db::users::note_sign_in(tx, user_id, now).await?;
                     trail.append(tx, &signed_in).await?;
                     trail.append(tx, &created).await?;
-                    let Some((old, record)) = replaced else { return Ok(false) };
-                    let ended = db::sessions::end(tx, old, now, EndReason::Replaced, Some(user_id), None).await?;
+                    let Some((old, record)) = replaced else {
+                        return Ok(false);
+                    };
+                    let ended =
+                        db::sessions::end(tx, old, now, EndReason::Replaced, Some(user_id), None)
+                            .await?;
                     if ended {
                         trail.append(tx, &record).await?;
                     }
@@ -200,7 +256,10 @@ impl Service {
         Ok((session, token))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call site; each is a different thing")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call site; each is a different thing"
+    )]
     fn new_session(
         &self,
         user: &UserRecord,
@@ -249,11 +308,20 @@ impl Service {
 /// lower case, and no more than an address can have.
 pub(super) fn account_key(name: &str) -> String {
     let normal: String = name.trim().nfkc().collect::<String>().to_lowercase();
-    normal.chars().filter(|c| !c.is_control()).take(254).collect()
+    normal
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(254)
+        .collect()
 }
 
 pub(super) fn user_ref(user: &UserRecord) -> UserRef {
-    UserRef { id: user.id, email: user.email.clone(), name: user.name.clone(), service_account: user.service_account }
+    UserRef {
+        id: user.id,
+        email: user.email.clone(),
+        name: user.name.clone(),
+        service_account: user.service_account,
+    }
 }
 
 fn usable(user: &UserRecord) -> bool {
@@ -263,12 +331,17 @@ fn usable(user: &UserRecord) -> bool {
 fn session_name(given: Option<&str>, facts: &RequestFacts) -> Result<String, Error> {
     let given = given.map(str::trim).filter(|name| !name.is_empty());
     match given {
-        Some(name) if name.chars().count() > LONGEST_SESSION_NAME as usize => {
-            Err(Error::Invalid(Field::Name, Problem::TooLong(LONGEST_SESSION_NAME)))
+        Some(name) if name.chars().count() > LONGEST_SESSION_NAME as usize => Err(Error::Invalid(
+            Field::Name,
+            Problem::TooLong(LONGEST_SESSION_NAME),
+        )),
+        Some(name) if name.chars().any(char::is_control) => {
+            Err(Error::Invalid(Field::Name, Problem::Malformed))
         }
-        Some(name) if name.chars().any(char::is_control) => Err(Error::Invalid(Field::Name, Problem::Malformed)),
         Some(name) => Ok(name.nfc().collect()),
-        None => Ok(user_agent::session_name(&user_agent::parse(&facts.user_agent))),
+        None => Ok(user_agent::session_name(&user_agent::parse(
+            &facts.user_agent,
+        ))),
     }
 }
 
@@ -282,7 +355,13 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_name_is_one_account() {
-        for spelling in ["nora@acme.io", " Nora@Acme.IO ", "NORA@ACME.IO", "\u{FF4E}ora@acme.io", "nora@acme.io\n"] {
+        for spelling in [
+            "nora@acme.io",
+            " Nora@Acme.IO ",
+            "NORA@ACME.IO",
+            "\u{FF4E}ora@acme.io",
+            "nora@acme.io\n",
+        ] {
             assert_eq!(account_key(spelling), "nora@acme.io", "{spelling:?}");
         }
     }

@@ -35,7 +35,11 @@ pub struct Throttled {
 impl AddressThrottle {
     /// Lets `most_failures` attempts fail within `window`.
     pub fn new(most_failures: usize, window: Duration) -> Self {
-        Self { most_failures, window, failures: Mutex::default() }
+        Self {
+            most_failures,
+            window,
+            failures: Mutex::default(),
+        }
     }
 
     /// Takes one attempt, counted as failed until `succeeded` gives it back; so parallel attempts
@@ -45,19 +49,30 @@ impl AddressThrottle {
         if failures.len() >= MOST_ADDRESSES {
             failures.retain(|_, times| times.back().is_some_and(|last| *last + self.window > now));
             if failures.len() >= MOST_ADDRESSES
-                && let Some(oldest) = failures.iter().min_by_key(|(_, times)| times.back().copied()).map(|(ip, _)| *ip)
+                && let Some(oldest) = failures
+                    .iter()
+                    .min_by_key(|(_, times)| times.back().copied())
+                    .map(|(ip, _)| *ip)
             {
                 failures.remove(&oldest);
             }
         }
         let times = failures.entry(network_of(ip)).or_default();
-        while times.front().is_some_and(|first| *first + self.window <= now) {
+        while times
+            .front()
+            .is_some_and(|first| *first + self.window <= now)
+        {
             times.pop_front();
         }
         match times.front() {
             Some(first) if times.len() >= self.most_failures => {
-                let wait = (*first + self.window).micros_since(now).div_euclid(1_000_000) + 1;
-                Err(Throttled { retry_after_seconds: u32::try_from(wait).unwrap_or(u32::MAX) })
+                let wait = (*first + self.window)
+                    .micros_since(now)
+                    .div_euclid(1_000_000)
+                    + 1;
+                Err(Throttled {
+                    retry_after_seconds: u32::try_from(wait).unwrap_or(u32::MAX),
+                })
             }
             _ => {
                 times.push_back(now);
@@ -104,7 +119,9 @@ pub struct Turn<'a, K: Hash + Eq> {
 
 impl<K> Default for Turns<K> {
     fn default() -> Self {
-        Self { queues: Mutex::default() }
+        Self {
+            queues: Mutex::default(),
+        }
     }
 }
 
@@ -121,7 +138,11 @@ impl<K: Hash + Eq + Clone> Turns<K> {
             Arc::clone(&queue.lock)
         };
         // Made before waiting: one who gives up while waiting leaves the queue too.
-        let mut turn = Turn { turns: self, key, guard: None };
+        let mut turn = Turn {
+            turns: self,
+            key,
+            guard: None,
+        };
         turn.guard = Some(lock.lock_owned().await);
         Some(turn)
     }
@@ -130,7 +151,11 @@ impl<K: Hash + Eq + Clone> Turns<K> {
 impl<K: Hash + Eq> Drop for Turn<'_, K> {
     fn drop(&mut self) {
         self.guard = None;
-        let mut queues = self.turns.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self
+            .turns
+            .queues
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = queues.get_mut(&self.key) {
             queue.people -= 1;
             if queue.people == 0 {
@@ -155,7 +180,10 @@ mod tests {
         let throttle = AddressThrottle::new(2, Duration::from_secs(300));
         assert!(throttle.take(HERE, at(0)).is_ok());
         assert!(throttle.take(HERE, at(10)).is_ok());
-        assert_eq!(throttle.take(HERE, at(20)).unwrap_err().retry_after_seconds, 281);
+        assert_eq!(
+            throttle.take(HERE, at(20)).unwrap_err().retry_after_seconds,
+            281
+        );
         assert!(throttle.take(HERE, at(300)).is_ok());
         throttle.succeeded(HERE, at(300));
         assert!(throttle.take(HERE, at(301)).is_ok());
@@ -165,8 +193,16 @@ mod tests {
     fn an_ipv6_network_counts_as_one() {
         let throttle = AddressThrottle::new(1, Duration::from_secs(300));
         assert!(throttle.take("2001:db8::1".parse().unwrap(), at(0)).is_ok());
-        assert!(throttle.take("2001:db8::2".parse().unwrap(), at(0)).is_err());
-        assert!(throttle.take("2001:db8:0:1::2".parse().unwrap(), at(0)).is_ok());
+        assert!(
+            throttle
+                .take("2001:db8::2".parse().unwrap(), at(0))
+                .is_err()
+        );
+        assert!(
+            throttle
+                .take("2001:db8:0:1::2".parse().unwrap(), at(0))
+                .is_ok()
+        );
     }
 
     #[tokio::test]

@@ -32,7 +32,10 @@ pub struct Token {
 impl Token {
     /// A new token of a new lineage.
     pub fn generate(random: &dyn Random) -> Self {
-        let mut token = Self { lineage: [0; 16], secret: [0; 32] };
+        let mut token = Self {
+            lineage: [0; 16],
+            secret: [0; 32],
+        };
         random.fill(&mut token.lineage);
         random.fill(&mut token.secret);
         token
@@ -46,9 +49,14 @@ impl Token {
         }
         // 64 characters are exactly 48 bytes, so there are no spare bits that could differ.
         let mut bytes = Zeroizing::new([0_u8; 48]);
-        let length = URL_SAFE_NO_PAD.decode_slice(encoded, bytes.as_mut_slice()).ok()?;
+        let length = URL_SAFE_NO_PAD
+            .decode_slice(encoded, bytes.as_mut_slice())
+            .ok()?;
         let (lineage, secret) = bytes[..length].split_at_checked(16)?;
-        Some(Self { lineage: lineage.try_into().ok()?, secret: secret.try_into().ok()? })
+        Some(Self {
+            lineage: lineage.try_into().ok()?,
+            secret: secret.try_into().ok()?,
+        })
     }
 
     /// The text of the token, for the one answer that carries it.
@@ -75,13 +83,21 @@ impl Token {
     /// The token that follows this one: next(s) = HMAC-SHA-256(`rotation_key`, s).
     #[must_use]
     pub fn next(&self, rotation_key: &[u8; 32]) -> Self {
-        Self { lineage: self.lineage, secret: next_secret(rotation_key, &self.secret) }
+        Self {
+            lineage: self.lineage,
+            secret: next_secret(rotation_key, &self.secret),
+        }
     }
 
     /// Where this token stands in a lineage whose current secret has this hash and which has rotated
     /// `generation` times. Costs up to `generation` steps, but only for a token that names the lineage
     /// and is neither current nor the predecessor.
-    pub fn standing(&self, rotation_key: &[u8; 32], current: &[u8; 32], generation: i64) -> Standing {
+    pub fn standing(
+        &self,
+        rotation_key: &[u8; 32],
+        current: &[u8; 32],
+        generation: i64,
+    ) -> Standing {
         if bool::from(self.secret_hash().ct_eq(current)) {
             return Standing::Current;
         }
@@ -90,7 +106,11 @@ impl Token {
             *secret = next_secret(rotation_key, &secret);
             let hash: [u8; 32] = Sha256::digest(*secret).into();
             if bool::from(hash.ct_eq(current)) {
-                return if step == 1 { Standing::Predecessor } else { Standing::Retired };
+                return if step == 1 {
+                    Standing::Predecessor
+                } else {
+                    Standing::Retired
+                };
             }
         }
         Standing::Unknown
@@ -98,7 +118,8 @@ impl Token {
 }
 
 fn next_secret(rotation_key: &[u8; 32], secret: &[u8; 32]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(rotation_key).expect("HMAC takes a key of any length");
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(rotation_key).expect("HMAC takes a key of any length");
     mac.update(secret);
     mac.finalize().into_bytes().into()
 }
@@ -127,7 +148,14 @@ mod tests {
         let text = token.expose();
         assert_eq!(text.len(), LENGTH);
         assert_eq!(Token::parse(&text).unwrap().expose(), text);
-        for bad in [&text[..LENGTH - 1], &format!("{}A", *text), &text.replace("rc_s_", "RC_S_"), &format!(" {}", *text), &format!("{}=", *text), ""] {
+        for bad in [
+            &text[..LENGTH - 1],
+            &format!("{}A", *text),
+            &text.replace("rc_s_", "RC_S_"),
+            &format!(" {}", *text),
+            &format!("{}=", *text),
+            "",
+        ] {
             assert!(Token::parse(bad).is_none(), "{} characters", bad.len());
         }
     }
@@ -147,8 +175,14 @@ mod tests {
         assert_eq!(third.standing(&key, &current, 2), Standing::Current);
         assert_eq!(second.standing(&key, &current, 2), Standing::Predecessor);
         assert_eq!(first.standing(&key, &current, 2), Standing::Retired);
-        assert_eq!(third.next(&key).standing(&key, &current, 2), Standing::Unknown);
-        assert_eq!(Token::generate(&OsRandom).standing(&key, &current, 2), Standing::Unknown);
+        assert_eq!(
+            third.next(&key).standing(&key, &current, 2),
+            Standing::Unknown
+        );
+        assert_eq!(
+            Token::generate(&OsRandom).standing(&key, &current, 2),
+            Standing::Unknown
+        );
     }
 
     #[test]

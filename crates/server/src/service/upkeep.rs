@@ -7,8 +7,8 @@ use rollcall_core::{AuditAction, AuditOutcome, Error};
 
 use super::Service;
 use super::audit::{Describe, event};
-use crate::db::{self, Scope};
 use crate::db::sessions::Swept;
+use crate::db::{self, Scope};
 
 // Small enough that a sign-in that waits behind a batch does not notice.
 const BATCH: u64 = 200;
@@ -51,7 +51,9 @@ impl Service {
         let mut total = 0;
         loop {
             let purged = self
-                .write(move |tx, _| Box::pin(async move { db::sessions::purge_ended(tx, before, BATCH * 5).await }))
+                .write(move |tx, _| {
+                    Box::pin(async move { db::sessions::purge_ended(tx, before, BATCH * 5).await })
+                })
                 .await?;
             total += purged;
             if purged < BATCH * 5 {
@@ -63,9 +65,14 @@ impl Service {
     /// Asks the database whether it is there, and opens or closes the protected routes accordingly.
     pub async fn probe(&self) -> bool {
         let reachable = self.db().probe().await.is_ok();
-        let before = self.inner.reachable.swap(reachable, std::sync::atomic::Ordering::AcqRel);
+        let before = self
+            .inner
+            .reachable
+            .swap(reachable, std::sync::atomic::Ordering::AcqRel);
         match (before, reachable) {
-            (true, false) => tracing::error!("the database cannot be reached; protected routes answer 503"),
+            (true, false) => {
+                tracing::error!("the database cannot be reached; protected routes answer 503")
+            }
             (false, true) => tracing::info!("the database can be reached again"),
             _ => {}
         }
@@ -75,7 +82,9 @@ impl Service {
     /// Live sessions, for the metrics.
     pub async fn count_live(&self) -> Result<u64, Error> {
         let now = self.now();
-        db::sessions::count_live(self.db().reader(), Scope::All, now).await.map_err(|error| self.database_error(error))
+        db::sessions::count_live(self.db().reader(), Scope::All, now)
+            .await
+            .map_err(|error| self.database_error(error))
     }
 
     /// Notes the end of the audit trail beside its key whenever it has moved, until the service is gone.
@@ -105,14 +114,22 @@ impl Service {
         self.db().close().await;
     }
 
-    fn note_audit_head(&self, seen: &mut tokio::sync::watch::Receiver<super::audit::Head>) -> anyhow::Result<()> {
+    fn note_audit_head(
+        &self,
+        seen: &mut tokio::sync::watch::Receiver<super::audit::Head>,
+    ) -> anyhow::Result<()> {
         self.inner.audit.note_head(seen)
     }
 }
 
 fn swept_event(session: &Swept) -> db::audit::AuditRecord {
-    event(session.at, AuditAction::SessionEnded, AuditOutcome::Success, None)
-        .to(&session.user, session.organisation_id)
-        .on(session.id)
-        .with(session.reason.as_str())
+    event(
+        session.at,
+        AuditAction::SessionEnded,
+        AuditOutcome::Success,
+        None,
+    )
+    .to(&session.user, session.organisation_id)
+    .on(session.id)
+    .with(session.reason.as_str())
 }

@@ -45,12 +45,18 @@ pub fn names() -> Vec<&'static str> {
     chrono_tz::TZ_VARIANTS
         .iter()
         .map(|zone| zone.name())
-        .filter(|name| *name == "UTC" || (name.contains('/') && !name.starts_with("Etc/") && !name.starts_with("US/")))
+        .filter(|name| {
+            *name == "UTC"
+                || (name.contains('/') && !name.starts_with("Etc/") && !name.starts_with("US/"))
+        })
         .collect()
 }
 
 fn make(tz: Tz, now: Timestamp) -> Zone {
-    let (from, to) = ((now - YEAR * BACK).seconds(), (now + YEAR * AHEAD).seconds());
+    let (from, to) = (
+        (now - YEAR * BACK).seconds(),
+        (now + YEAR * AHEAD).seconds(),
+    );
     let first_offset = offset(tz, from);
     let mut transitions = Vec::new();
     let (mut at, mut current) = (from, first_offset);
@@ -62,19 +68,30 @@ fn make(tz: Tz, now: Timestamp) -> Zone {
             let (mut before, mut since) = (at, next);
             while since - before > 1 {
                 let middle = before + (since - before) / 2;
-                if offset(tz, middle) == current { before = middle } else { since = middle }
+                if offset(tz, middle) == current {
+                    before = middle
+                } else {
+                    since = middle
+                }
             }
             transitions.push((since, after));
             current = after;
         }
         at = next;
     }
-    Zone { name: tz.name().to_owned(), first_offset, transitions }
+    Zone {
+        name: tz.name().to_owned(),
+        first_offset,
+        transitions,
+    }
 }
 
 fn offset(tz: Tz, seconds: i64) -> i32 {
-    DateTime::from_timestamp(seconds, 0)
-        .map_or(0, |utc| tz.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc())
+    DateTime::from_timestamp(seconds, 0).map_or(0, |utc| {
+        tz.offset_from_utc_datetime(&utc.naive_utc())
+            .fix()
+            .local_minus_utc()
+    })
 }
 
 #[cfg(test)]
@@ -85,7 +102,11 @@ mod tests {
     fn summer_time_begins_and_ends_in_the_table() {
         let now = Timestamp::parse_rfc3339("2026-11-22T09:45:02Z").unwrap();
         let berlin = Zones::default().table(Tz::Europe__Berlin, now);
-        let local = |text: &str| berlin.civil(Timestamp::parse_rfc3339(text).unwrap()).to_string();
+        let local = |text: &str| {
+            berlin
+                .civil(Timestamp::parse_rfc3339(text).unwrap())
+                .to_string()
+        };
         assert_eq!(local("2026-11-22T09:45:02Z"), "2026-11-22 10:45:02");
         assert_eq!(local("2026-10-25T00:59:59Z"), "2026-10-25 02:59:59");
         assert_eq!(local("2026-10-25T01:00:00Z"), "2026-10-25 02:00:00");

@@ -143,7 +143,9 @@ async fn five_tries_are_five_however_many_ask_at_once() {
     on_each(async |rig| {
         let tries = futures_util::future::join_all((0..40).map(|_| {
             rig.db.write(|c| {
-                Box::pin(async move { db::attempts::take_try(c, "nora@acme.io", START, 5).await })
+                Box::pin(
+                    async move { db::attempts::take_try(c, "nora@acme.io", START, 5, None).await },
+                )
             })
         }))
         .await;
@@ -163,23 +165,41 @@ async fn five_tries_are_five_however_many_ask_at_once() {
         );
         write_db!(rig, |c| db::attempts::give_back(c, "nora@acme.io").await).unwrap();
         assert_eq!(
-            write_db!(rig, |c| db::attempts::take_try(c, "nora@acme.io", START, 5)
-                .await)
+            write_db!(rig, |c| db::attempts::take_try(
+                c,
+                "nora@acme.io",
+                START,
+                5,
+                None
+            )
+            .await)
             .unwrap(),
             None
         );
         assert!(write_db!(rig, |c| db::attempts::unlock(c, "nora@acme.io").await).unwrap());
         assert!(!write_db!(rig, |c| db::attempts::unlock(c, "nora@acme.io").await).unwrap());
         assert_eq!(
-            write_db!(rig, |c| db::attempts::take_try(c, "nora@acme.io", START, 5)
-                .await)
+            write_db!(rig, |c| db::attempts::take_try(
+                c,
+                "nora@acme.io",
+                START,
+                5,
+                None
+            )
+            .await)
             .unwrap(),
             Some(1)
         );
         write_db!(rig, |c| db::attempts::give_back(c, "nora@acme.io").await).unwrap();
         assert_eq!(
-            write_db!(rig, |c| db::attempts::take_try(c, "nora@acme.io", START, 5)
-                .await)
+            write_db!(rig, |c| db::attempts::take_try(
+                c,
+                "nora@acme.io",
+                START,
+                5,
+                None
+            )
+            .await)
             .unwrap(),
             Some(1)
         );
@@ -195,7 +215,7 @@ async fn a_flood_of_names_pushes_out_neither_locks_nor_counts_of_users() {
         let names = ["victim@acme.io", "locked@nowhere", "a@x", "b@x", "c@x"];
         for (index, name) in names.into_iter().enumerate() {
             let at = START + seconds(index as u64);
-            write_db!(rig, |c| db::attempts::take_try(c, name, at, 5).await).unwrap();
+            write_db!(rig, |c| db::attempts::take_try(c, name, at, 5, None).await).unwrap();
         }
         write_db!(rig, |c| db::attempts::lock(c, "locked@nowhere", START)
             .await)
@@ -210,7 +230,9 @@ async fn a_flood_of_names_pushes_out_neither_locks_nor_counts_of_users() {
                 .unwrap()
         );
         let next = |name: &'static str| async move {
-            write_db!(rig, |c| db::attempts::take_try(c, name, START, 5).await).unwrap()
+            write_db!(rig, |c| db::attempts::take_try(c, name, START, 5, None)
+                .await)
+            .unwrap()
         };
         assert_eq!(next("victim@acme.io").await, Some(2));
         assert_eq!(next("c@x").await, Some(2), "the newest stays");

@@ -222,6 +222,5 @@ pub fn new_session(user: UserId, organisation: OrganisationId, at: Timestamp) ->
         idle_expires_at: at + seconds(1_800),
         absolute_expires_at: at + seconds(86_400),
         ended: None,
-        ended_seen: false,
     }
 }

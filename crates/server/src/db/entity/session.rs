@@ -46,7 +46,6 @@ pub struct Model {
     pub end_reason: Option<String>,
     pub ended_by: Option<Uuid>,
     pub end_note: Option<String>,
-    pub end_seen: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -87,8 +87,7 @@ CREATE TABLE session (
     ended_at bigint,
     end_reason {text},
     ended_by {uuid},
-    end_note {text},
-    end_seen boolean NOT NULL DEFAULT false
+    end_note {text}
 );
 CREATE UNIQUE INDEX session_id_unique ON session (id);
 CREATE UNIQUE INDEX session_lineage_hash_unique ON session (lineage_hash);

@@ -1,0 +1,224 @@
+//! Demo data: believable users of several organisations and their sessions, to try things out.
+//!
+//! Only on a loopback address, only into a database that holds at most its administrator. All demo
+//! users share one random password, which is kept in the data folder and printed at each start.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use rollcall_core::{Email, OrganisationId};
+use zeroize::Zeroizing;
+
+use crate::clock::{Clock, Random, uuid_v7};
+use crate::db::{self, Database};
+use crate::service::password::{Hasher, Password};
+
+mod people;
+mod sessions;
+
+
+/// Written at a time, so that a large demo neither fills the memory nor holds the writer for long.
+const BATCH: usize = 500;
+
+/// What to tell about the demo at each start.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    /// The password of every demo user.
+    pub password: Zeroizing<String>,
+    /// Some users to sign in as: an administrator and a member.
+    pub examples: Vec<String>,
+}
+
+/// Adds `count` sessions, unless an earlier start did.
+///
+/// # Errors
+/// In words, if the database holds anything else.
+pub async fn fill(
+    db: &Database,
+    folder: &Path,
+    count: u32,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> anyhow::Result<Demo> {
+    let note = Note::beside(folder);
+    let mut chance = Chance::new(random);
+    if let Some(demo) = note.read()? {
+        return Ok(demo);
+    }
+    let users = db::users::count(db.reader()).await?;
+    if users > 1 {
+        bail!("--demo {count}: this database holds users already; choose an empty one, such as --data-dir demo-data");
+    }
+    let now = clock.now();
+    let (password, text) = Password::one_time(random);
+    // One hash for all: they share the password, and a demo of thousands of users should start quickly.
+    let hash = Hasher::new(1, random).hash_now(&password, random);
+    let people = people::invent(usize::try_from(count)?, &mut chance);
+    let demo = Demo { password: text, examples: people::examples(&people) };
+
+    let organisations: Vec<_> = people::ORGANISATIONS
+        .iter()
+        .map(|organisation| (OrganisationId(uuid_v7(random, now)), organisation.name.to_owned()))
+        .collect();
+    let ids = organisations.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+    db.write(move |tx| {
+        Box::pin(async move {
+            for (id, name) in &organisations {
+                db::organisations::create(tx, *id, name, now).await?;
+            }
+            Ok(())
+        })
+    })
+    .await?;
+    for batch in people.chunks(BATCH) {
+        let users = batch.iter().map(|person| person.record(&ids, &hash, now)).collect::<Vec<_>>();
+        db.write(move |tx| {
+            Box::pin(async move {
+                for user in &users {
+                    db::users::create(tx, user).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    }
+    let mut left = usize::try_from(count)?;
+    while left > 0 {
+        let size = left.min(BATCH);
+        let rows = (0..size)
+            .map(|_| {
+                let person = chance.pick(&people);
+                let session = sessions::invent(person, &ids, now, random, &mut chance);
+                (session, person.email.clone())
+            })
+            .collect::<Vec<_>>();
+        db.write(move |tx| {
+            Box::pin(async move {
+                for (session, email) in &rows {
+                    db::sessions::insert(tx, session, email).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+        left -= size;
+    }
+    note.write(&demo).context("the demo's password could not be kept in the data folder")?;
+    Ok(demo)
+}
+
+/// The file that remembers an earlier demo.
+struct Note(PathBuf);
+
+impl Note {
+    fn beside(folder: &Path) -> Self {
+        Self(folder.join("demo"))
+    }
+
+    fn read(&self) -> anyhow::Result<Option<Demo>> {
+        let text = match fs::read_to_string(&self.0) {
+            Ok(text) => Zeroizing::new(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", self.0.display())),
+        };
+        let mut lines = text.lines();
+        let password = lines.next().filter(|line| !line.is_empty());
+        let password = password.with_context(|| format!("{} is empty; remove the data folder", self.0.display()))?;
+        Ok(Some(Demo {
+            password: Zeroizing::new(password.to_owned()),
+            examples: lines.filter_map(Email::parse).map(|email| email.to_string()).collect(),
+        }))
+    }
+
+    fn write(&self, demo: &Demo) -> io::Result<()> {
+        let text = Zeroizing::new(format!("{}\n{}\n", demo.password.as_str(), demo.examples.join("\n")));
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        io::Write::write_all(&mut options.open(&self.0)?, text.as_bytes())
+    }
+}
+
+/// Chance that is good enough for a demo, from one draw of the real source (SplitMix64).
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    fn new(random: &dyn Random) -> Self {
+        let mut bytes = [0; 8];
+        random.fill(&mut bytes);
+        Self(u64::from_le_bytes(bytes))
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`, which is not 0.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    fn one_in(&mut self, bound: u64) -> bool {
+        self.below(bound) == 0
+    }
+
+    fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+        let at = usize::try_from(self.below(list.len() as u64)).unwrap_or_default();
+        &list[at]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::OsRandom;
+
+    #[test]
+    fn an_earlier_demo_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let note = Note::beside(folder.path());
+        assert!(note.read().unwrap().is_none());
+        let demo = Demo {
+            password: Zeroizing::new("some words".to_owned()),
+            examples: vec!["nora.rossi@acme.example".to_owned()],
+        };
+        note.write(&demo).unwrap();
+        let read = note.read().unwrap().unwrap();
+        assert_eq!(read.password, demo.password);
+        assert_eq!(read.examples, demo.examples);
+        assert!(note.write(&demo).is_err(), "a demo is never overwritten");
+    }
+
+    #[test]
+    fn nine_in_ten_sessions_live_and_users_differ() {
+        let mut chance = Chance::new(&OsRandom);
+        let people = people::invent(5_000, &mut chance);
+        let emails: std::collections::HashSet<_> = people.iter().map(|person| &person.email).collect();
+        assert_eq!(emails.len(), people.len());
+        assert!(emails.iter().all(|email| Email::parse(email).is_some()));
+        assert!(people.iter().any(|person| person.service_account));
+        let ids: Vec<_> = people::ORGANISATIONS.iter().map(|_| OrganisationId(uuid::Uuid::nil())).collect();
+        let now = rollcall_core::Timestamp::from_seconds(1_800_000_000);
+        let rows: Vec<_> = (0..5_000)
+            .map(|_| sessions::invent(chance.pick(&people), &ids, now, &OsRandom, &mut chance))
+            .collect();
+        let live = rows.iter().filter(|row| row.ended.is_none()).count();
+        assert!((4_350..=4_650).contains(&live), "{live}");
+        for row in &rows {
+            assert!(row.created_at <= row.last_activity_at && row.last_activity_at <= now);
+            assert!(row.idle_expires_at <= row.absolute_expires_at);
+            match row.ended {
+                None => assert!(row.idle_expires_at > now && row.absolute_expires_at > now),
+                Some((at, _)) => assert!(row.created_at <= at && at <= now),
+            }
+        }
+        assert!(rows.iter().any(|row| row.ip.contains(':')) && rows.iter().any(|row| row.ip.contains('.')));
+    }
+}
