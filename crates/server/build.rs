@@ -19,9 +19,9 @@ fn main() -> io::Result<()> {
     if !files.keys().any(|path| path.starts_with("/pkg/") && path.ends_with(".css")) {
         let style = root.join("style/main.css");
         println!("cargo::rerun-if-changed={}", root.join("style").display());
-        let sheet = out.join("rollcall-client.css");
+        let sheet = out.join("rollcall.css");
         fs::write(&sheet, if style.exists() { inline(&style)? } else { String::new() })?;
-        files.insert("/pkg/rollcall-client.css".to_owned(), sheet);
+        files.insert("/pkg/rollcall.css".to_owned(), sheet);
     }
     let mut table = String::from("&[\n");
     for (path, file) in files.iter().filter(|(path, _)| !path.ends_with(".br")) {

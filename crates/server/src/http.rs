@@ -12,7 +12,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, header};
+use http::{Method, header};
 use rollcall_core::Error;
 
 use crate::config::Settings;
@@ -124,7 +124,7 @@ async fn treat(State(http): State<Shared>, request: Request, next: Next) -> Resp
     let mut response = answered.unwrap_or_else(|_| respond::with(Error::Internal.into()));
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let cookies = respond::kept(&mut response);
-        response = respond::in_shape(&http, &asked, error);
+        response = respond::in_shape(&http, &asked, error, route.is_some());
         response.headers_mut().extend(cookies);
     }
     headers::add(
@@ -202,6 +202,3 @@ impl Area {
         self.door().is_some()
     }
 }
-
-/// `Allow`, for answers that refuse a method on every address.
-const EVERY_METHOD: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");

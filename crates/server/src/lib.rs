@@ -3,6 +3,9 @@
 //! **Invariant:** each layer knows only the one beneath. No axum and no JSON below `http`, no SQL above
 //! `db`. `main.rs` and `app.rs` put them together; tests use the same `app`.
 
+// A page's view is one deeply nested type.
+#![recursion_limit = "512"]
+
 pub mod app;
 pub mod cli;
 pub mod clock;

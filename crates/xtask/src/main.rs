@@ -1,2 +1,68 @@
-//! Set-up.
-fn main() {}
+//! Sets up, builds, runs and tests Rollcall: `cargo xtask <command>`.
+//!
+//! **Invariant:** one command per file, and nothing here is needed by the server at run time.
+
+mod bundle;
+mod compress;
+mod css;
+mod dev;
+mod e2e;
+mod fingerprint;
+mod lint;
+mod paths;
+mod postgres;
+mod process;
+mod run;
+mod setup;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Sets up, builds, runs and tests Rollcall.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing: the WebAssembly target, Trunk, wasm-bindgen, wasm-opt.
+    ///
+    /// Every other command does this by itself; a second time takes no noticeable time.
+    Setup(setup::Args),
+    /// Build the browser's part into `dist/`, for the server to take in when it is compiled.
+    Bundle(bundle::Args),
+    /// Build everything in release and start the server on http://localhost:8080.
+    Run(run::Args),
+    /// Start a development server that is rebuilt and restarted on every change.
+    Dev(dev::Args),
+    /// Run every test, those in a real browser included.
+    Test(test::Args),
+    /// Check formatting, lints (host and WebAssembly) and documentation.
+    Lint,
+}
+
+fn main() -> ExitCode {
+    match run_command(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_command(command: Command) -> Result<()> {
+    match command {
+        Command::Setup(args) => setup::command(args),
+        Command::Bundle(args) => bundle::command(args),
+        Command::Run(args) => run::command(args),
+        Command::Dev(args) => dev::command(args),
+        Command::Test(args) => test::command(args),
+        Command::Lint => lint::command(),
+    }
+}

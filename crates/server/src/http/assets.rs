@@ -38,7 +38,7 @@ static ASSETS: LazyLock<HashMap<&'static str, Asset>> = LazyLock::new(|| {
 });
 
 /// The path of the style sheet.
-pub const STYLE: &str = "/pkg/rollcall-client.css";
+pub const STYLE: &str = "/pkg/rollcall.css";
 
 const SCRIPT: &str = "/pkg/rollcall-client.js";
 const WASM: &str = "/pkg/rollcall-client_bg.wasm";
@@ -194,6 +194,6 @@ mod tests {
     #[test]
     fn there_is_always_a_style_sheet() {
         assert!(find(STYLE).is_some());
-        assert!(style().starts_with("/pkg/rollcall-client.css?v="));
+        assert!(style().starts_with("/pkg/rollcall.css?v="));
     }
 }

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
-use rollcall_core::{AuditAction, AuditOutcome, Kind, SessionId, State, UserId};
+use rollcall_core::{AuditAction, AuditOutcome, EndReason, Kind, Method, Permission, SessionId, State, UserId};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, ContentBuilder, Ref, RefOr, ResponseBuilder, SecurityRequirement};
+use utoipa::openapi::{Components, ContentBuilder, Ref, RefOr, ResponseBuilder, Schema, SecurityRequirement};
 use utoipa::{IntoParams, Modify, OpenApi};
 
 use super::{audit, credentials, me, operations, sessions, sign_in, user_requests, users};
@@ -22,10 +22,8 @@ pub(super) struct SessionListParameters {
     #[param(max_length = 200)]
     q: Option<String>,
     /// Only active or only ended ones.
-    #[param(inline)]
     state: Option<State>,
     /// Only this kind.
-    #[param(inline)]
     kind: Option<Kind>,
     /// A column, with `-` before it for the largest first: `user`, `name`, `ip`, `browser`, `state`,
     /// `created_at`, `last_activity_at`, `duration`.
@@ -49,10 +47,8 @@ pub(super) struct AuditListParameters {
     /// Only events that this user did or that were done to them.
     user: Option<UserId>,
     /// Only this action.
-    #[param(inline)]
     action: Option<AuditAction>,
     /// Only this outcome.
-    #[param(inline)]
     outcome: Option<AuditOutcome>,
     /// The number of the page, from 1.
     #[param(minimum = 1, maximum = 10_000_000)]
@@ -80,8 +76,8 @@ pub(super) struct AuditListParameters {
         user_requests::list, user_requests::end,
         operations::healthy, operations::ready, operations::metrics,
     ),
-    components(schemas(ProblemDocument, FieldError)),
-    modifiers(&Securities, &CommonAnswers),
+    components(schemas(ProblemDocument, FieldError, State, Kind, AuditAction, AuditOutcome)),
+    modifiers(&Securities, &CommonAnswers, &Words, &Ids),
     security(("session_cookie" = []), ("bearer_token" = [])),
 )]
 struct Document;
@@ -99,6 +95,44 @@ impl Modify for Securities {
             "bearer_token",
             SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()),
         );
+    }
+}
+
+// The macro that makes `core`'s words hides their names from utoipa; here they are again.
+struct Words;
+
+impl Modify for Words {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_with(Components::new);
+        let mut set = |name: &str, words: Vec<&'static str>| {
+            if let Some(RefOr::T(Schema::Object(schema))) = components.schemas.get_mut(name) {
+                schema.enum_values = Some(words.into_iter().map(Into::into).collect());
+            }
+        };
+        set("State", State::ALL.iter().map(|word| word.as_str()).collect());
+        set("Kind", Kind::ALL.iter().map(|word| word.as_str()).collect());
+        set("Method", Method::ALL.iter().map(|word| word.as_str()).collect());
+        set("EndReason", EndReason::ALL.iter().map(|word| word.as_str()).collect());
+        set("AuditAction", AuditAction::ALL.iter().map(|word| word.as_str()).collect());
+        set("AuditOutcome", AuditOutcome::ALL.iter().map(|word| word.as_str()).collect());
+        set("Permission", Permission::ALL.iter().map(|word| word.as_str()).collect());
+    }
+}
+
+// An operation's id is its method and path: unique, and nobody has to think of it.
+struct Ids;
+
+impl Modify for Ids {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for (path, item) in &mut document.paths.paths {
+            let named = [("get", &mut item.get), ("post", &mut item.post), ("delete", &mut item.delete)];
+            for (method, operation) in named {
+                if let Some(operation) = operation {
+                    let path = path.replace(['/', '{', '}', '-'], "_").replace("__", "_");
+                    operation.operation_id = Some(format!("{method}{}", path.trim_end_matches('_')));
+                }
+            }
+        }
     }
 }
 
@@ -219,6 +253,32 @@ mod tests {
         assert!(routes.len() > 12);
         let missing: Vec<_> = routes.difference(&described).collect();
         assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn words_are_the_ones_on_the_wire_and_ids_are_unique() {
+        let document: serde_json::Value = serde_json::from_str(document()).unwrap();
+        let words = |name: &str| document["components"]["schemas"][name]["enum"].clone();
+        assert_eq!(words("State"), serde_json::json!(["active", "ended"]));
+        assert_eq!(words("Kind"), serde_json::json!(["console", "api", "client"]));
+        for (name, word) in [
+            ("EndReason", "token_reuse"),
+            ("Method", "password"),
+            ("AuditAction", "session.ended"),
+            ("AuditOutcome", "not_found"),
+            ("Permission", "sessions.view"),
+        ] {
+            assert!(words(name).as_array().unwrap().iter().any(|one| one == word), "{name}");
+        }
+        let ids: Vec<_> = document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|item| item.as_object().unwrap().values().map(|operation| operation["operationId"].as_str().unwrap()))
+            .collect();
+        let different: std::collections::HashSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len());
+        assert!(different.contains(&"get_api_v1_sessions_id"));
     }
 
     #[test]

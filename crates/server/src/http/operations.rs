@@ -67,7 +67,7 @@ pub(super) fn note(asked: &Asked, method: &Method, route: Option<&MatchedPath>, 
         http.method = method,
         http.route = %route,
         http.status = status.as_u16(),
-        http.milliseconds = took.as_secs_f64() * 1_000.0,
+        http.microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         client.ip = %asked.ip,
         "request"
     );

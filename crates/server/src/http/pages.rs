@@ -19,7 +19,7 @@ use crate::error;
 use crate::service::RequestBackend;
 
 /// Pages that are there for everyone.
-const OPEN_PAGES: [&str; 1] = ["/sign-in"];
+const OPEN_PAGES: [&str; 2] = ["/sign-in", "/forgot-password"];
 
 /// Where a password is changed; the only page until a one-time password is.
 const SECURITY: &str = "/account/security";

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use rollcall_core::Error;
 
 use super::request::{Area, Asked};
-use super::{EVERY_METHOD, Http, credentials, simple_page};
+use super::{Http, credentials, simple_page};
 use crate::error::{self, ApiError};
 use crate::service::Effects;
 
@@ -28,18 +28,11 @@ impl IntoResponse for ApiError {
 
 /// An error in the shape that its asker can read: a problem document for programs, our own error for our
 /// own client, a page for people.
-pub(super) fn in_shape(http: &Http, asked: &Asked, error: ApiError) -> Response {
+pub(super) fn in_shape(http: &Http, asked: &Asked, error: ApiError, routed: bool) -> Response {
     let mut response = match asked.area {
-        Area::Api => return with_allow(&error, error.clone().into_problem(&asked.id)),
-        Area::Open if !asked.wants_html => return with_allow(&error, error.clone().into_problem(&asked.id)),
-        Area::Rpc if !asked.wants_html => {
-            let body = serde_json::to_vec(&error.error).unwrap_or_default();
-            let mut response = Body::from(body).into_response();
-            response
-                .headers_mut()
-                .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        }
+        Area::Api => error.clone().into_problem(&asked.id),
+        Area::Open if !asked.wants_html => error.clone().into_problem(&asked.id),
+        Area::Rpc if !asked.wants_html => own_error(error.error),
         Area::Page | Area::Open | Area::Rpc => {
             let page = simple_page::error(&error, &asked.id, http.support_contact.as_deref());
             simple_page::answer(page)
@@ -47,14 +40,20 @@ pub(super) fn in_shape(http: &Http, asked: &Asked, error: ApiError) -> Response 
     };
     *response.status_mut() = error::status(error.error);
     error::add_headers(error.error, response.headers_mut());
-    with_allow(&error, response)
+    // A 405 says what is allowed (RFC 9110, 15.5.6). Where there is a route, axum adds its list.
+    if error.error == Error::MethodNotAllowed && !routed {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    response
 }
 
-// RFC 9110, 15.5.6: a 405 says what is allowed. Routes add their own list.
-fn with_allow(error: &ApiError, mut response: Response) -> Response {
-    if error.error == Error::MethodNotAllowed && !response.headers().contains_key(header::ALLOW) {
-        response.headers_mut().insert(header::ALLOW, EVERY_METHOD);
-    }
+// As our client's server functions read it.
+fn own_error(error: Error) -> Response {
+    let body = serde_json::to_vec(&error).unwrap_or_default();
+    let mut response = Body::from(body).into_response();
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

@@ -1,0 +1,116 @@
+//! The document around every page, and the pages' common ground.
+
+use leptos::prelude::*;
+use leptos_meta::{MetaTags, Title, provide_meta_context};
+use leptos_router::components::{ParentRoute, Route, Router, Routes};
+use leptos_router::path;
+use leptos_router::{ParamSegment, SsrMode, StaticSegment};
+use rollcall_core::Surroundings;
+
+use crate::components::error_view::ErrorPage;
+use crate::components::layout::Layout;
+use crate::pages::{
+    end_own_session::EndOwnSessionPage, end_own_sessions::EndOwnSessionsPage,
+    end_session::EndSessionPage, forgot_password::ForgotPasswordPage, home::HomePage,
+    my_sessions::MySessionsPage, not_found::NotFoundPage, security::SecurityPage,
+    session::SessionPage, sessions::SessionsPage, sign_in::SignInPage,
+};
+use crate::rpc;
+use crate::ui::clock::provide_clock;
+use crate::ui::toast::provide_toasts;
+
+/// Where the page finds its files; every address names the version of the file.
+#[derive(Clone, Debug)]
+pub struct Assets {
+    /// The style sheet.
+    pub style: String,
+    /// The bundle's script and its WebAssembly; `None` where the server has no bundle: pages then work
+    /// without scripts.
+    pub bundle: Option<(String, String)>,
+}
+
+/// The whole document, as the server renders it.
+pub fn shell() -> impl IntoView {
+    let assets = use_context::<Assets>().unwrap_or(Assets {
+        style: String::new(),
+        bundle: None,
+    });
+    let scripts = assets.bundle.map(|(script, wasm)| {
+        let nonce = leptos::nonce::use_nonce();
+        let start = format!(
+            "import start from '{script}';start({{module_or_path:'{wasm}'}}).then(bundle=>bundle.hydrate());"
+        );
+        // `start` answers the exports; `hydrate` is the only one that pages call.
+        view! {
+            <link rel="modulepreload" href=script nonce=nonce.clone() />
+            <link rel="preload" href=wasm r#as="fetch" r#type="application/wasm" crossorigin="" />
+            <script type="module" nonce=nonce inner_html=start></script>
+        }
+    });
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8" />
+                <meta name="viewport" content="width=device-width, initial-scale=1" />
+                <meta name="color-scheme" content="light dark" />
+                <link rel="stylesheet" href=assets.style />
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
+                {scripts}
+                <MetaTags />
+            </head>
+            <body>
+                <App />
+            </body>
+        </html>
+    }
+}
+
+/// All pages. What surrounds them is loaded once with the document; signing in and out load it anew.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    let surroundings = Resource::new_blocking(|| (), |()| rpc::surroundings());
+    view! {
+        <Title formatter=|title: String| if title.is_empty() { "Rollcall".to_owned() } else { format!("{title} · Rollcall") } />
+        <Router>
+            <Suspense>
+                {move || Suspend::new(async move {
+                    match surroundings.await {
+                        Ok(surroundings) => view! { <Pages surroundings /> }.into_any(),
+                        Err(error) => view! { <main class="alone"><ErrorPage error=error.0 /></main> }.into_any(),
+                    }
+                })}
+            </Suspense>
+        </Router>
+    }
+}
+
+#[component]
+fn Pages(surroundings: Surroundings) -> impl IntoView {
+    provide_clock(surroundings.now);
+    provide_toasts();
+    provide_context(surroundings);
+    Effect::new(|| crate::browser::tell_time_zone());
+    view! {
+        <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
+            <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
+            <Route path=path!("/forgot-password") view=ForgotPasswordPage ssr=SsrMode::Async />
+            <ParentRoute path=StaticSegment("") view=|| view! { <Layout><leptos_router::components::Outlet /></Layout> } ssr=SsrMode::Async>
+                <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
+                <Route path=path!("/sessions") view=SessionsPage ssr=SsrMode::Async />
+                <Route path=(StaticSegment("sessions"), ParamSegment("id")) view=SessionPage ssr=SsrMode::Async />
+                <Route path=(StaticSegment("sessions"), ParamSegment("id"), StaticSegment("end")) view=EndSessionPage ssr=SsrMode::Async />
+                <Route path=path!("/account/sessions") view=MySessionsPage ssr=SsrMode::Async />
+                <Route path=path!("/account/sessions/end") view=EndOwnSessionsPage ssr=SsrMode::Async />
+                <Route path=path!("/account/sessions/:id/end") view=EndOwnSessionPage ssr=SsrMode::Async />
+                <Route path=path!("/account/security") view=SecurityPage ssr=SsrMode::Async />
+            </ParentRoute>
+        </Routes>
+    }
+}
+
+/// What surrounds the page.
+pub fn use_surroundings() -> Surroundings {
+    expect_context::<Surroundings>()
+}

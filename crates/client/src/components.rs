@@ -1,0 +1,10 @@
+//! Pieces that know what a session is.
+
+pub(crate) mod confirmation;
+pub(crate) mod end_dialog;
+pub mod error_view;
+pub mod layout;
+pub(crate) mod session_facts;
+pub(crate) mod session_filters;
+pub(crate) mod session_table;
+pub(crate) mod stat_cards;

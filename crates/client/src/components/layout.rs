@@ -1,0 +1,60 @@
+//! The frame of every page behind the sign-in: navigation, who is signed in, messages.
+
+use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
+use leptos_router::components::A;
+use rollcall_core::Permission;
+
+use crate::app::use_surroundings;
+use crate::ui::icon::{Glyph, Icon};
+use crate::ui::toast::ToastRegion;
+use crate::{routes, rpc};
+
+/// The frame.
+#[component]
+pub fn Layout(children: Children) -> impl IntoView {
+    let viewer = use_surroundings().viewer;
+    let ready = viewer
+        .as_ref()
+        .is_some_and(|viewer| !viewer.password_change_required);
+    let sees_sessions = ready
+        && viewer
+            .as_ref()
+            .is_some_and(|viewer| viewer.may(Permission::SessionsView));
+    let item = |path: &'static str, icon: Icon, label: &'static str| {
+        view! {
+            <A href=path attr:class="item" exact=true>
+                <Glyph icon />
+                {label}
+            </A>
+        }
+    };
+    view! {
+        <a class="skip" href="#main">"Skip to content"</a>
+        <div class="frame">
+            <nav class="side" aria-label="Rollcall">
+                <a class="brand" href="/"><Glyph icon=Icon::Brand />"Rollcall"</a>
+                {sees_sessions.then(|| view! { <h2>"Who is on"</h2>{item(routes::SESSIONS, Icon::Sessions, "Sessions")} })}
+                {viewer.is_some().then(|| view! {
+                    <h2>"You"</h2>
+                    {ready.then(|| item(routes::MY_SESSIONS, Icon::Device, "My sessions"))}
+                    {item(routes::SECURITY, Icon::Key, "Security")}
+                })}
+                {viewer.map(|viewer| view! {
+                    <div class="me">
+                        <div class="who">
+                            <b>{viewer.user.name}</b>
+                            <span>{format!("{}, {}", viewer.role, viewer.organisation.name)}</span>
+                        </div>
+                        <form method="post" action=rpc::SignOut::url()>
+                            <input type="hidden" name="go" value="true" />
+                            <button class="button plain"><Glyph icon=Icon::Door />"Sign out"</button>
+                        </form>
+                    </div>
+                })}
+            </nav>
+            <main id="main" tabindex="-1">{children()}</main>
+        </div>
+        <ToastRegion />
+    }
+}

@@ -1,0 +1,158 @@
+//! Search, state and kind. A form and links, so that they work without scripts; with scripts the list
+//! follows each key.
+
+use leptos::html;
+use leptos::prelude::*;
+use leptos_router::NavigateOptions;
+use leptos_router::components::{A, Form};
+use leptos_router::hooks::use_navigate;
+use rollcall_core::{Kind, PageNumber, SessionFilter, SessionQuery, State};
+
+use crate::routes;
+use crate::ui::icon::{Glyph, Icon};
+
+/// Long enough for a quick typist's next key, short enough to feel immediate.
+#[cfg(target_arch = "wasm32")]
+const PAUSE_MS: u32 = 120;
+
+/// The filters above the table.
+#[component]
+pub(crate) fn SessionFilters(
+    /// What is shown.
+    query: Memo<SessionQuery>,
+    /// The search field, for the `/` key.
+    field: NodeRef<html::Input>,
+) -> impl IntoView {
+    let navigate = use_navigate();
+    let text = RwSignal::new(query.get_untracked().filter.search);
+    // Back, forward and cleared filters change the field too, but not under the typist's hands.
+    Effect::new(move || {
+        let search = query.get().filter.search;
+        if text.get_untracked().trim() != search {
+            text.set(search);
+        }
+    });
+    let show = StoredValue::new(move |search: String| {
+        let shown = query.get_untracked();
+        if search.trim() == shown.filter.search {
+            return;
+        }
+        let filter = SessionFilter {
+            search: search.trim().to_owned(),
+            ..shown.filter
+        };
+        let next = SessionQuery {
+            filter,
+            page: PageNumber::default(),
+            ..shown
+        };
+        let options = NavigateOptions {
+            replace: true,
+            scroll: false,
+            ..NavigateOptions::default()
+        };
+        navigate(&routes::sessions(&next), options);
+    });
+    #[cfg(target_arch = "wasm32")]
+    let pause = StoredValue::new_local(None::<gloo_timers::callback::Timeout>);
+    let typed = move |search: String| {
+        text.set(search.clone());
+        #[cfg(target_arch = "wasm32")]
+        pause.set_value(Some(gloo_timers::callback::Timeout::new(
+            PAUSE_MS,
+            move || {
+                show.with_value(|show| show(search));
+            },
+        )));
+        #[cfg(not(target_arch = "wasm32"))]
+        show.with_value(|show| show(search));
+    };
+    let state = move |state: Option<State>| {
+        let shown = query.get();
+        let filter = SessionFilter {
+            state,
+            ..shown.filter
+        };
+        routes::sessions(&SessionQuery {
+            filter,
+            page: PageNumber::default(),
+            ..shown
+        })
+    };
+    let segment = move |label: &'static str, value: Option<State>| {
+        let current = move || (query.get().filter.state == value).then_some("true");
+        view! { <A href=move || state(value) attr:aria-current=current scroll=false>{label}</A> }
+    };
+    let kinds = [
+        ("", "Kind: any"),
+        ("console", "Kind: console"),
+        ("api", "Kind: api"),
+        ("client", "Kind: client"),
+    ];
+    let with_kind = {
+        let navigate = use_navigate();
+        move |name: &str| {
+            let shown = query.get_untracked();
+            let filter = SessionFilter {
+                kind: Kind::from_name(name),
+                ..shown.filter
+            };
+            let next = SessionQuery {
+                filter,
+                page: PageNumber::default(),
+                ..shown
+            };
+            navigate(
+                &routes::sessions(&next),
+                NavigateOptions {
+                    scroll: false,
+                    ..NavigateOptions::default()
+                },
+            );
+        }
+    };
+    view! {
+        <Form method="GET" action=routes::SESSIONS attr:class="bar" attr:role="search">
+            <label class="field">
+                <Glyph icon=Icon::Search />
+                <span class="visually-hidden">"Search sessions"</span>
+                <input
+                    node_ref=field
+                    type="search"
+                    name="q"
+                    maxlength="200"
+                    autocomplete="off"
+                    spellcheck="false"
+                    placeholder="Search e-mail, IP address or session name"
+                    prop:value=move || text.get()
+                    value=text.get_untracked()
+                    on:input=move |event| typed(event_target_value(&event))
+                />
+                <kbd aria-hidden="true">"/"</kbd>
+            </label>
+            <span class="segments" role="group" aria-label="State">
+                {segment("All", None)}
+                {segment("Active", Some(State::Active))}
+                {segment("Ended", Some(State::Ended))}
+            </span>
+            <label>
+                <span class="visually-hidden">"Kind"</span>
+                <select name="kind" on:change=move |event| with_kind(&event_target_value(&event))>
+                    {kinds
+                        .map(|(value, label)| {
+                            let chosen = move || query.get().filter.kind.map_or("", Kind::as_str) == value;
+                            view! { <option value=value selected=chosen>{label}</option> }
+                        })
+                        .collect_view()}
+                </select>
+            </label>
+            {move || query.get().filter.state.map(|state| view! { <input type="hidden" name="state" value=state.as_str() /> })}
+            {move || {
+                let shown = query.get();
+                (shown.sort != SessionQuery::default().sort)
+                    .then(|| view! { <input type="hidden" name="sort" value=shown.sort.as_text() /> })
+            }}
+            <noscript><button class="button">"Search"</button></noscript>
+        </Form>
+    }
+}

@@ -1,0 +1,165 @@
+//! The table of sessions.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+use rollcall_core::{PageNumber, Session, SessionQuery, SessionSort, SortKey, State};
+
+use super::session_facts::{Duration, StateTag};
+use crate::browser;
+use crate::routes;
+use crate::ui::clock::{ExactTime, TimeAgo};
+use crate::ui::icon::{Glyph, Icon};
+
+/// The columns in their order: user, what it is, where from, whether it lives, when.
+const COLUMNS: [(SortKey, &str); 8] = [
+    (SortKey::User, "User"),
+    (SortKey::Name, "Session name"),
+    (SortKey::Ip, "IP address"),
+    (SortKey::Browser, "Browser and system"),
+    (SortKey::State, "Status"),
+    (SortKey::CreatedAt, "Created"),
+    (SortKey::LastActivityAt, "Last activity"),
+    (SortKey::Duration, "Duration"),
+];
+
+/// The table; `end` is asked for the session whose End was clicked.
+#[component]
+pub(crate) fn SessionTable(
+    /// The rows.
+    sessions: Vec<Session>,
+    /// What is shown, for the sort links.
+    query: SessionQuery,
+    /// Whether the viewer may end sessions of others.
+    may_end: bool,
+    /// Opens the confirmation.
+    #[prop(into)]
+    end: Callback<Session>,
+) -> impl IntoView {
+    let headings = COLUMNS
+        .map(|(key, label)| heading(key, label, &query))
+        .collect_view();
+    let rows = sessions
+        .into_iter()
+        .map(|session| row(session, may_end, end))
+        .collect_view();
+    let keys = move |event: leptos::ev::KeyboardEvent| {
+        let moved = match event.key().as_str() {
+            "ArrowDown" => browser::move_row(&event, true),
+            "ArrowUp" => browser::move_row(&event, false),
+            _ => false,
+        };
+        if moved {
+            event.prevent_default();
+        }
+    };
+    view! {
+        <div class="scroll" tabindex="0" role="region" aria-label="Sessions">
+            <table>
+                <caption class="visually-hidden">"Sessions"</caption>
+                <thead>
+                    <tr>
+                        {headings}
+                        <th scope="col"><span class="visually-hidden">"Actions"</span></th>
+                    </tr>
+                </thead>
+                <tbody on:keydown=keys>{rows}</tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}
+
+fn heading(key: SortKey, label: &'static str, query: &SessionQuery) -> AnyView {
+    let sorted = query.sort.key == key;
+    // Numbers and times first from the largest, words from A.
+    let starts_descending = matches!(
+        key,
+        SortKey::CreatedAt | SortKey::LastActivityAt | SortKey::Duration
+    );
+    let descending = if sorted {
+        !query.sort.descending
+    } else {
+        starts_descending
+    };
+    let there = SessionQuery {
+        sort: SessionSort { key, descending },
+        page: PageNumber::default(),
+        ..query.clone()
+    };
+    let order = sorted.then_some(if query.sort.descending {
+        "descending"
+    } else {
+        "ascending"
+    });
+    let arrow = sorted.then_some(if query.sort.descending { "↓" } else { "↑" });
+    view! {
+        <th scope="col" aria-sort=order>
+            <A href=routes::sessions(&there) scroll=false>{label}<span aria-hidden="true" class="arrow">{arrow}</span></A>
+        </th>
+    }
+    .into_any()
+}
+
+fn row(session: Session, may_end: bool, end: Callback<Session>) -> AnyView {
+    let id = session.id.to_string();
+    let active = session.state == State::Active;
+    let action = if active && (may_end || session.current) {
+        let label = format!(
+            "End {} of {}",
+            super::session_facts::called(&session),
+            session.user.name
+        );
+        let asked = session.clone();
+        view! {
+            <a
+                class="button plain danger"
+                href=routes::end_session(&id)
+                aria-label=label
+                on:click=move |event| {
+                    event.prevent_default();
+                    end.run(asked.clone());
+                }
+            >
+                <Glyph icon=Icon::Close />
+                "End"
+            </a>
+        }
+        .into_any()
+    } else {
+        view! { <A href=routes::session(&id) attr:class="button plain" attr:aria-label=format!("Details of {}", session.user.name)>"Details"</A> }
+            .into_any()
+    };
+    let agent = session.browser_and_system();
+    let state = session.clone();
+    view! {
+        <tr class:mine=session.current>
+            <td class="who">
+                <A href=routes::session(&id)>
+                    <b>{session.user.name.clone()}</b>
+                    {session.current.then(|| view! { <span class="tag blue">"Current session"</span> })}
+                    {session.user.service_account.then(|| view! { <span class="tag">"service account"</span> })}
+                    <span class="sub">{session.user.email.clone()}</span>
+                </A>
+            </td>
+            <td title=session.name.clone()>{session.name.clone()}<span class="sub">{session.kind.as_str()}</span></td>
+            <td><code>{session.ip.clone()}</code></td>
+            <td title=session.user_agent.clone()>{agent}</td>
+            <td><StateTag session=state /></td>
+            <td><ExactTime at=session.created_at /></td>
+            <td><TimeAgo at=session.last_activity_at /></td>
+            <td><Duration seconds=session.duration_seconds /></td>
+            <td class="end">{action}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// Rows that are on their way, when they take longer than a moment.
+#[component]
+pub(crate) fn TableSkeleton() -> impl IntoView {
+    view! {
+        <div class="skeleton" aria-hidden="true">
+            {(0..10).map(|_| view! { <div></div> }).collect_view()}
+        </div>
+    }
+}

@@ -1,0 +1,22 @@
+//! One page per file: load, then compose.
+
+pub(crate) mod end_own_session;
+pub(crate) mod end_own_sessions;
+pub(crate) mod end_session;
+pub(crate) mod forgot_password;
+pub(crate) mod home;
+pub(crate) mod my_sessions;
+pub(crate) mod not_found;
+pub(crate) mod security;
+pub(crate) mod session;
+pub(crate) mod sessions;
+pub(crate) mod sign_in;
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+
+/// The `:id` of the page's path.
+fn id_in_path() -> Memo<String> {
+    let params = use_params_map();
+    Memo::new(move |_| params.read().get("id").unwrap_or_default())
+}

@@ -1,0 +1,34 @@
+//! What to do without the password. No mail is configured yet, so it says whom to ask; the same for
+//! everybody, so that nobody learns which accounts there are.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::components::A;
+
+use crate::app::use_surroundings;
+use crate::routes;
+use crate::ui::icon::{Glyph, Icon};
+
+/// Whom to ask for a new password.
+#[component]
+pub(crate) fn ForgotPasswordPage() -> impl IntoView {
+    let contact = use_surroundings().support_contact;
+    view! {
+        <Title text="Forgot password" />
+        <main class="alone" id="main">
+            <section class="panel card">
+                <p class="brand"><Glyph icon=Icon::Brand />"Rollcall"</p>
+                <h1>"Forgot your password?"</h1>
+                <p>
+                    "An administrator can give you a one-time password. "
+                    {match contact {
+                        Some(contact) => view! { "Ask " <b>{contact}</b> "." }.into_any(),
+                        None => view! { "Ask the administrator of your organisation." }.into_any(),
+                    }}
+                </p>
+                <p>"A locked account has to be unlocked by an administrator too; a new password does not unlock it."</p>
+                <p><A href=routes::SIGN_IN attr:class="button">"Back to sign-in"</A></p>
+            </section>
+        </main>
+    }
+}

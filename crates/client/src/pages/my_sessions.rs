@@ -1,0 +1,151 @@
+//! My Sessions: one's own devices, which one this is, end one, end the others, end all.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::components::A;
+use leptos_router::hooks::use_url;
+use rollcall_core::{Page, Session, SessionQuery, State};
+
+use super::sign_in::leave_if_signed_out;
+use crate::app::use_surroundings;
+use crate::components::end_dialog::EndDialog;
+use crate::components::error_view::ErrorNotice;
+use crate::components::session_facts::{Duration, StateTag};
+use crate::components::session_table::TableSkeleton;
+use crate::ui::clock::TimeAgo;
+use crate::ui::icon::{Glyph, Icon};
+use crate::ui::pager::{Pager, Paging};
+use crate::{routes, rpc};
+
+/// My Sessions.
+#[component]
+pub(crate) fn MySessionsPage() -> impl IntoView {
+    let url = use_url();
+    let query = Memo::new(move |_| SessionQuery::parse_leniently(url.read().search()));
+    let version = RwSignal::new(0_u32);
+    let page = Resource::new(
+        move || (query.get(), version.get()),
+        |(query, _)| rpc::list_own_sessions(query.to_query()),
+    );
+    let refresh = Callback::new(move |()| version.update(|version| *version += 1));
+    let asked = RwSignal::new(None::<Session>);
+    let loading = RwSignal::new(false);
+    let zone = StoredValue::new(use_surroundings().zone);
+    Effect::new(move || {
+        if let Some(Err(error)) = page.get() {
+            leave_if_signed_out(error.0);
+        }
+    });
+    view! {
+        <Title text="My sessions" />
+        <div class="head">
+            <h1>"My sessions"</h1>
+            <Transition>
+                {move || Suspend::new(async move {
+                    let text = page.await.ok().map(|page| zone.with_value(|zone| format!("as of {} {}", zone.time_of_day(page.as_of), zone.name)));
+                    view! { <span class="since">{text}</span> }
+                })}
+            </Transition>
+            <span class="grow"></span>
+            <a class="button" class:busy=move || loading.get() href=routes::MY_SESSIONS rel="external"
+                on:click=move |event| {
+                    event.prevent_default();
+                    refresh.run(());
+                }
+            >
+                <Glyph icon=Icon::Refresh />
+                "Refresh"
+            </a>
+        </div>
+        <p class="lead">"Every browser and program that is signed in as you. End what you do not recognise, then change your password."</p>
+        <section class="panel" aria-busy=move || loading.get().to_string()>
+            <Transition fallback=|| view! { <TableSkeleton /> } set_pending=loading>
+                {move || {
+                    let shown = query.get_untracked();
+                    Suspend::new(async move {
+                        match page.await {
+                            Ok(list) => rows(list, shown, asked),
+                            Err(error) => view! { <ErrorNotice error=error.0 retry=refresh /> }.into_any(),
+                        }
+                    })
+                }}
+            </Transition>
+        </section>
+        <EndDialog asked own=true changed=refresh />
+    }
+}
+
+fn rows(list: Page<Session>, query: SessionQuery, asked: RwSignal<Option<Session>>) -> AnyView {
+    let others = list.total > 1;
+    let paging = Paging {
+        path: routes::MY_SESSIONS,
+        query,
+        total: list.total,
+        exact: list.total_is_exact,
+    };
+    let items = list
+        .items
+        .into_iter()
+        .map(|session| item(session, asked))
+        .collect_view();
+    view! {
+        <ul class="devices">{items}</ul>
+        {(list.total > u64::from(list.page_size)).then(|| view! { <Pager paging /> })}
+        <div class="foot">
+            {if others {
+                view! {
+                    <A href=routes::end_own_sessions("others") attr:class="button danger">"End all other sessions"</A>
+                    <A href=routes::end_own_sessions("all") attr:class="button danger">"End all, with this one"</A>
+                }
+                .into_any()
+            } else {
+                view! { <p class="aside">"This is your only active session."</p> }.into_any()
+            }}
+        </div>
+    }
+    .into_any()
+}
+
+fn item(session: Session, asked: RwSignal<Option<Session>>) -> AnyView {
+    let id = session.id.to_string();
+    let asks = session.clone();
+    let label = format!(
+        "End {}",
+        super::super::components::session_facts::called(&session)
+    );
+    let end = (session.state == State::Active).then(|| {
+        view! {
+            <a class="button plain danger" href=routes::end_own_session(&id) aria-label=label
+                on:click=move |event| {
+                    event.prevent_default();
+                    asked.set(Some(asks.clone()));
+                }
+            >
+                <Glyph icon=Icon::Close />
+                "End"
+            </a>
+        }
+    });
+    view! {
+        <li class:mine=session.current>
+            <Glyph icon=Icon::Device />
+            <div class="what">
+                <b>{session.name.clone()}</b>
+                {if session.current {
+                    view! { <span class="tag blue">"This session"</span> }.into_any()
+                } else {
+                    view! { <StateTag session=session.clone() /> }.into_any()
+                }}
+                <span class="sub" title=session.user_agent.clone()>
+                    {session.browser_and_system()}" · "<code>{session.ip.clone()}</code>" · "{session.kind.as_str()}
+                </span>
+            </div>
+            <div class="when">
+                <span>"Active "<TimeAgo at=session.last_activity_at /></span>
+                <span class="sub">"Signed in "<TimeAgo at=session.created_at />", for "<Duration seconds=session.duration_seconds /></span>
+            </div>
+            {end}
+        </li>
+    }
+    .into_any()
+}

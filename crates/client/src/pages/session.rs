@@ -1,0 +1,119 @@
+//! One session: every field.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::components::A;
+use rollcall_core::{Permission, Session, State, words};
+
+use super::id_in_path;
+use crate::app::use_surroundings;
+use crate::components::end_dialog::EndDialog;
+use crate::components::error_view::ErrorPage;
+use crate::components::session_facts::{StateTag, called};
+use crate::ui::clock::{TimeAgo, exact};
+use crate::ui::icon::{Glyph, Icon};
+use crate::{routes, rpc};
+
+/// The page of one session.
+#[component]
+pub(crate) fn SessionPage() -> impl IntoView {
+    let id = id_in_path();
+    let may_end = use_surroundings()
+        .viewer
+        .is_some_and(|viewer| viewer.may(Permission::SessionsEnd));
+    let version = RwSignal::new(0_u32);
+    let session = Resource::new(
+        move || (id.get(), version.get()),
+        |(id, _)| rpc::find_session(id),
+    );
+    let asked = RwSignal::new(None::<Session>);
+    let changed = Callback::new(move |()| version.update(|version| *version += 1));
+    view! {
+        <Transition>
+            {move || Suspend::new(async move {
+                match session.await {
+                    Ok(session) => facts(session, may_end, asked),
+                    Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
+                }
+            })}
+        </Transition>
+        <EndDialog asked changed />
+    }
+}
+
+fn facts(session: Session, may_end: bool, asked: RwSignal<Option<Session>>) -> AnyView {
+    let title = format!("{}: {}", session.user.name, called(&session));
+    let end = (session.state == State::Active && (may_end || session.current)).then(|| {
+        let session = session.clone();
+        view! {
+            <a class="button danger" href=routes::end_session(&session.id.to_string())
+                on:click=move |event| {
+                    event.prevent_default();
+                    asked.set(Some(session.clone()));
+                }
+            >
+                <Glyph icon=Icon::Close />
+                "End session"
+            </a>
+        }
+    });
+    let ended = session.ended.clone().map(|ended| {
+        let by = ended
+            .by
+            .map_or_else(|| "nobody (by itself)".to_owned(), |actor| actor.name);
+        view! {
+            <dt>"Ended"</dt><dd>{exact(ended.at)}</dd>
+            <dt>"Reason"</dt><dd>{ended.reason.label(session.idle_timeout_seconds)}</dd>
+            <dt>"Ended by"</dt><dd>{by}</dd>
+            {ended.note.map(|note| view! { <dt>"Note"</dt><dd>{note}</dd> })}
+        }
+    });
+    let limits = session.ended.is_none().then(|| view! {
+        <dt>"Ends if unused"</dt><dd>{exact(session.idle_expires_at)}" ("{words::span(session.idle_timeout_seconds)}" after the last activity)"</dd>
+        <dt>"Ends in any case"</dt><dd>{exact(session.absolute_expires_at)}</dd>
+    });
+    let method = match session.method {
+        rollcall_core::Method::Password => "Password",
+        rollcall_core::Method::SingleSignOn => "Single sign-on",
+        rollcall_core::Method::OnBehalf => "By an application",
+    };
+    let unknown = |text: &str| {
+        if text.is_empty() {
+            "Unknown".to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    view! {
+        <Title text=title.clone() />
+        <p class="crumbs"><A href=routes::SESSIONS>"Sessions"</A></p>
+        <div class="head">
+            <h1>{title}</h1>
+            <StateTag session=session.clone() />
+            {session.current.then(|| view! { <span class="tag blue">"Current session"</span> })}
+            <span class="grow"></span>
+            {end}
+        </div>
+        <section class="panel">
+            <dl class="details">
+                <dt>"User"</dt><dd>{session.user.name.clone()}" · "{session.user.email.clone()}{session.user.service_account.then_some(" · service account")}</dd>
+                <dt>"Organisation"</dt><dd>{session.organisation.name.clone()}</dd>
+                <dt>"Session name"</dt><dd>{session.name.clone()}</dd>
+                <dt>"Kind"</dt><dd>{session.kind.as_str()}</dd>
+                <dt>"Sign-in method"</dt><dd>{method}</dd>
+                <dt>"IP address"</dt><dd><code>{session.ip.clone()}</code></dd>
+                <dt>"Browser"</dt><dd>{unknown(&session.browser)}</dd>
+                <dt>"System"</dt><dd>{unknown(&session.system)}</dd>
+                <dt>"User agent"</dt><dd><code class="wrap">{unknown(&session.user_agent)}</code></dd>
+                <dt>"Server name"</dt><dd>{session.server_name.clone()}</dd>
+                <dt>"Created"</dt><dd>{exact(session.created_at)}</dd>
+                <dt>"Last activity"</dt><dd>{exact(session.last_activity_at)}" ("<TimeAgo at=session.last_activity_at />")"</dd>
+                <dt>"Duration"</dt><dd>{words::exactly(session.duration_seconds)}</dd>
+                {limits}
+                {ended}
+                <dt>"Session id"</dt><dd><code class="wrap">{session.id.to_string()}</code></dd>
+            </dl>
+        </section>
+    }
+    .into_any()
+}

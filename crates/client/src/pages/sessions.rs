@@ -1,0 +1,247 @@
+//! The dashboard: cards, search, filters, table.
+
+use leptos::html;
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::components::A;
+use leptos_router::hooks::{use_navigate, use_url};
+use rollcall_core::{
+    Error, Page, PageNumber, Permission, Session, SessionFilter, SessionQuery, words,
+};
+
+use super::sign_in::leave_if_signed_out;
+use crate::app::use_surroundings;
+use crate::browser;
+use crate::components::end_dialog::EndDialog;
+use crate::components::error_view::{ErrorNotice, ErrorPage};
+use crate::components::session_filters::SessionFilters;
+use crate::components::session_table::{SessionTable, TableSkeleton};
+use crate::components::stat_cards::StatCards;
+use crate::ui::icon::{Glyph, Icon};
+use crate::ui::pager::{Pager, Paging};
+use crate::{routes, rpc};
+
+/// The dashboard.
+#[component]
+pub(crate) fn SessionsPage() -> impl IntoView {
+    let surroundings = use_surroundings();
+    let may = |permission| {
+        surroundings
+            .viewer
+            .as_ref()
+            .is_some_and(|viewer| viewer.may(permission))
+    };
+    let may_end = may(Permission::SessionsEnd);
+    if surroundings.viewer.is_some() && !may(Permission::SessionsView) {
+        return view! { <ErrorPage error=Error::Forbidden /> }.into_any();
+    }
+    let url = use_url();
+    let query = Memo::new(move |_| SessionQuery::parse_leniently(url.read().search()));
+    let version = RwSignal::new(0_u32);
+    let page = Resource::new(
+        move || (query.get(), version.get()),
+        |(query, _)| rpc::list_sessions(query.to_query()),
+    );
+    let stats = Resource::new(move || version.get(), |_| rpc::session_stats());
+    let refresh = Callback::new(move |()| version.update(|version| *version += 1));
+    let asked = RwSignal::new(None::<Session>);
+    let end = Callback::new(move |session| asked.set(Some(session)));
+    let field = NodeRef::<html::Input>::new();
+    let help = RwSignal::new(false);
+    let loading = RwSignal::new(false);
+    let zone = StoredValue::new(surroundings.zone);
+    let as_of = move |page: &Page<Session>| {
+        zone.with_value(|zone| format!("as of {} {}", zone.time_of_day(page.as_of), zone.name))
+    };
+
+    let navigate = use_navigate();
+    window_keys(field, help);
+    // A page beyond the end, as after ending the last row of it, becomes the last page.
+    Effect::new(move || {
+        if let Some(Ok(list)) = page.get() {
+            let last = list.pages();
+            if list.items.is_empty() && list.total > 0 && u64::from(list.page) > last {
+                let last = u32::try_from(last)
+                    .ok()
+                    .and_then(PageNumber::new)
+                    .unwrap_or_default();
+                let there = SessionQuery {
+                    page: last,
+                    ..query.get_untracked()
+                };
+                navigate(
+                    &routes::sessions(&there),
+                    leptos_router::NavigateOptions {
+                        replace: true,
+                        ..Default::default()
+                    },
+                );
+            }
+        }
+        if let Some(Err(error)) = page.get() {
+            leave_if_signed_out(error.0);
+        }
+    });
+
+    view! {
+        <Title text="Sessions" />
+        <div class="head">
+            <h1>"Sessions"</h1>
+            <Transition>
+                {move || Suspend::new(async move {
+                    let text = page.await.ok().map(|page| as_of(&page));
+                    view! { <span class="since" aria-live="off">{text}</span> }
+                })}
+            </Transition>
+            <span class="grow"></span>
+            <button class="button plain" type="button" aria-expanded=move || help.get().to_string() on:click=move |_| help.update(|help| *help = !*help)>
+                <kbd>"?"</kbd>"Shortcuts"
+            </button>
+            <a class="button" class:busy=move || loading.get() href=move || routes::sessions(&query.get()) rel="external" aria-busy=move || loading.get().to_string()
+                on:click=move |event| {
+                    event.prevent_default();
+                    refresh.run(());
+                }
+            >
+                <Glyph icon=Icon::Refresh />
+                "Refresh"
+            </a>
+        </div>
+        {move || help.get().then(|| view! {
+            <section class="notice shortcuts" aria-label="Shortcuts">
+                <span><kbd>"/"</kbd>" search"</span>
+                <span><kbd>"↓"</kbd><kbd>"↑"</kbd>" move between rows"</span>
+                <span><kbd>"Enter"</kbd>" open a session"</span>
+                <span><kbd>"Esc"</kbd>" close"</span>
+                <span><kbd>"?"</kbd>" this list"</span>
+            </section>
+        })}
+        <Transition>
+            {move || Suspend::new(async move {
+                match stats.await {
+                    Ok(stats) => view! { <StatCards stats /> }.into_any(),
+                    Err(error) => view! { <ErrorNotice error=error.0 retry=refresh /> }.into_any(),
+                }
+            })}
+        </Transition>
+        <section class="panel" aria-label="List of sessions" aria-busy=move || loading.get().to_string()>
+            <SessionFilters query field />
+            <Transition fallback=|| view! { <TableSkeleton /> } set_pending=loading>
+                {move || {
+                    let shown = query.get_untracked();
+                    Suspend::new(async move {
+                        match page.await {
+                            Ok(list) => rows(list, shown, may_end, end),
+                            Err(error) => view! { <ErrorNotice error=error.0 retry=refresh /> }.into_any(),
+                        }
+                    })
+                }}
+            </Transition>
+        </section>
+        <EndDialog asked changed=refresh />
+    }
+    .into_any()
+}
+
+fn rows(
+    list: Page<Session>,
+    query: SessionQuery,
+    may_end: bool,
+    end: Callback<Session>,
+) -> AnyView {
+    if list.items.is_empty() && list.total == 0 {
+        return empty(&query);
+    }
+    let paging = Paging {
+        path: routes::SESSIONS,
+        query: query.clone(),
+        total: list.total,
+        exact: list.total_is_exact,
+    };
+    let count = (!list.total_is_exact).then(|| exact_count(query.clone()));
+    view! {
+        <SessionTable sessions=list.items query may_end end />
+        {match count {
+            Some(count) => view! { <Pager paging count /> }.into_any(),
+            None => view! { <Pager paging /> }.into_any(),
+        }}
+    }
+    .into_any()
+}
+
+fn empty(query: &SessionQuery) -> AnyView {
+    if query.filter == SessionFilter::default() {
+        return view! {
+            <div class="empty">
+                <h2>"No sessions yet"</h2>
+                <p>"Everyone who signs in appears here, with where from and since when."</p>
+            </div>
+        }
+        .into_any();
+    }
+    let all = SessionQuery {
+        filter: SessionFilter::default(),
+        page: PageNumber::default(),
+        ..query.clone()
+    };
+    view! {
+        <div class="empty">
+            <h2>"No session matches"</h2>
+            <p>"The search looks for any part of an e-mail, an IP address or a session name."</p>
+            <p><A href=routes::sessions(&all) attr:class="button">"Clear search and filters"</A></p>
+        </div>
+    }
+    .into_any()
+}
+
+fn exact_count(query: SessionQuery) -> AnyView {
+    let count = Action::new_local(move |()| rpc::count_sessions(query.to_query()));
+    view! {
+        {move || match count.value().get() {
+            Some(Ok(count)) => view! { <span class="num">{format!("exactly {}", words::grouped(i64::try_from(count).unwrap_or(i64::MAX)))}</span> }.into_any(),
+            _ => view! {
+                <button class="button plain" type="button" disabled=move || count.pending().get() on:click=move |_| { count.dispatch_local(()); }>
+                    "Count exactly"
+                </button>
+            }
+            .into_any(),
+        }}
+    }
+    .into_any()
+}
+
+// Keys that work wherever the focus is, except while something is typed.
+fn window_keys(field: NodeRef<html::Input>, help: RwSignal<bool>) {
+    #[cfg(target_arch = "wasm32")]
+    {
+        let handle = window_event_listener(leptos::ev::keydown, move |event| {
+            if event.ctrl_key() || event.meta_key() || event.alt_key() {
+                return;
+            }
+            if event.key() == "Escape" {
+                help.set(false);
+                return;
+            }
+            if browser::is_typing(&event) {
+                if event.key() == "ArrowDown" && field.get_untracked().is_some() {
+                    browser::focus_first_row();
+                }
+                return;
+            }
+            match event.key().as_str() {
+                "/" => {
+                    event.prevent_default();
+                    if let Some(field) = field.get_untracked() {
+                        let _ = field.focus();
+                        field.select();
+                    }
+                }
+                "?" => help.update(|help| *help = !*help),
+                _ => {}
+            }
+        });
+        on_cleanup(move || handle.remove());
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    let _ = (field, help, browser::is_typing, browser::focus_first_row);
+}

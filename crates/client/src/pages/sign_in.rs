@@ -1,0 +1,134 @@
+//! Signing in: e-mail, password, keep me signed in; and why the last session ended.
+
+use leptos::html;
+use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
+use leptos_meta::Title;
+use leptos_router::components::A;
+use leptos_router::hooks::use_query_map;
+use rollcall_core::{Error, Field};
+
+use crate::app::use_surroundings;
+use crate::components::error_view::{field_error, other_error};
+use crate::rpc::{self, SignIn};
+use crate::ui::icon::{Glyph, Icon};
+use crate::{browser, routes};
+
+const FIELDS: [Field; 2] = [Field::Email, Field::Password];
+
+/// The sign-in page.
+#[component]
+pub(crate) fn SignInPage() -> impl IntoView {
+    let surroundings = use_surroundings();
+    let query = use_query_map();
+    let next = move || query.read().get("next");
+    let last_end = Resource::new_blocking(|| (), |()| rpc::last_end());
+    let sign_in = ServerAction::<SignIn>::new();
+    let error = move || {
+        sign_in
+            .value()
+            .get()
+            .and_then(Result::err)
+            .map(|error| error.0)
+    };
+    let (email, password, keep) = (
+        NodeRef::<html::Input>::new(),
+        NodeRef::<html::Input>::new(),
+        NodeRef::<html::Input>::new(),
+    );
+    // With scripts what was typed stays in the fields when something is wrong with it.
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        let (Some(email), Some(password), Some(keep)) = (
+            email.get_untracked(),
+            password.get_untracked(),
+            keep.get_untracked(),
+        ) else {
+            return;
+        };
+        event.prevent_default();
+        sign_in.dispatch(SignIn {
+            email: email.value(),
+            password: password.value(),
+            keep: keep.checked().then(|| "on".to_owned()),
+            next: None,
+            go: None,
+        });
+    };
+    Effect::new(move || {
+        if let Some(Ok(())) = sign_in.value().get() {
+            browser::go(routes::own_path(next().as_deref()));
+        }
+    });
+    let shown = RwSignal::new(false);
+    let scripts = RwSignal::new(false);
+    Effect::new(move || scripts.set(true));
+    view! {
+        <Title text="Sign in" />
+        <main class="alone" id="main">
+            <section class="panel card">
+                <p class="brand"><Glyph icon=Icon::Brand />"Rollcall"</p>
+                <h1>"Sign in"</h1>
+                <Suspense>
+                    {move || Suspend::new(async move {
+                        match last_end.await {
+                            Ok(Some(end)) => Some(view! { <p class="notice" role="status">{end.reason.explanation()}</p> }),
+                            _ => None,
+                        }
+                    })}
+                </Suspense>
+                {surroundings.https_needed.then(|| view! {
+                    <p class="notice failed">
+                        "This page came over plain http, so your browser will not keep you signed in. Open it by https, or ask your administrator to set it up."
+                    </p>
+                })}
+                {move || other_error(error(), &FIELDS).map(|text| view! { <p class="notice failed" role="alert">{text}</p> })}
+                <form method="post" action=SignIn::url() class="stack" on:submit=submit>
+                    <input type="hidden" name="go" value="true" />
+                    {next().map(|next| view! { <input type="hidden" name="next" value=next /> })}
+                    <label class="stack">
+                        "E-mail"
+                        <input
+                            node_ref=email name="email" type="email" autocomplete="username" required autofocus
+                            aria-invalid=move || field_error(error(), Field::Email, "E-mail").is_some().then_some("true")
+                            aria-describedby="email-error"
+                        />
+                        <span class="field-error" id="email-error">{move || field_error(error(), Field::Email, "E-mail")}</span>
+                    </label>
+                    <div class="stack">
+                        <label for="password">"Password"</label>
+                        <span class="joined">
+                            <input
+                                node_ref=password id="password" name="password" autocomplete="current-password" required
+                                type=move || if shown.get() { "text" } else { "password" }
+                                aria-invalid=move || field_error(error(), Field::Password, "Password").is_some().then_some("true")
+                                aria-describedby="password-error"
+                            />
+                            {move || scripts.get().then(|| view! {
+                                <button class="button" type="button" aria-pressed=move || shown.get().to_string() on:click=move |_| shown.update(|shown| *shown = !*shown)>
+                                    {move || if shown.get() { "Hide" } else { "Show" }}
+                                </button>
+                            })}
+                        </span>
+                        <span class="field-error" id="password-error">{move || field_error(error(), Field::Password, "Password")}</span>
+                    </div>
+                    <label class="check">
+                        <input node_ref=keep name="keep" type="checkbox" aria-describedby="keep-help" />
+                        "Keep me signed in"
+                    </label>
+                    <p class="aside" id="keep-help">"Stays signed in when the browser closes. Only on a device that nobody else uses."</p>
+                    <button class="button primary" disabled=move || sign_in.pending().get()>
+                        {move || if sign_in.pending().get() { "Signing in…" } else { "Sign in" }}
+                    </button>
+                </form>
+                <p class="aside"><A href=routes::FORGOT_PASSWORD>"Forgot your password?"</A></p>
+            </section>
+        </main>
+    }
+}
+
+/// Whether an error means that nobody is signed in any more.
+pub(crate) fn leave_if_signed_out(error: Error) {
+    if error == Error::Unauthenticated {
+        browser::go(&routes::sign_in_for(&browser::here()));
+    }
+}

@@ -1,0 +1,92 @@
+//! Where every page is: the one place that builds a path.
+
+use rollcall_core::{SessionQuery, query};
+
+/// Signing in.
+pub const SIGN_IN: &str = "/sign-in";
+/// The dashboard.
+pub const SESSIONS: &str = "/sessions";
+/// My Sessions.
+pub const MY_SESSIONS: &str = "/account/sessions";
+/// Password and time zone.
+pub const SECURITY: &str = "/account/security";
+/// The same, right after the password was changed.
+pub const SECURITY_CHANGED: &str = "/account/security?changed=password";
+/// What to do without the password.
+pub const FORGOT_PASSWORD: &str = "/forgot-password";
+/// What to do when something does not work; served outside the router.
+pub const TROUBLESHOOTING: &str = "/help/troubleshooting";
+
+/// The dashboard with these filters, this order and this page.
+pub fn sessions(query: &SessionQuery) -> String {
+    with_query(SESSIONS, &query.to_query())
+}
+
+/// A list with a query of its own.
+pub fn with_query(path: &str, query: &str) -> String {
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    }
+}
+
+/// One session.
+pub fn session(id: &str) -> String {
+    format!("{SESSIONS}/{}", query::encode(id))
+}
+
+/// The confirmation before ending one session.
+pub fn end_session(id: &str) -> String {
+    format!("{SESSIONS}/{}/end", query::encode(id))
+}
+
+/// The confirmation before ending one of one's own sessions.
+pub fn end_own_session(id: &str) -> String {
+    format!("{MY_SESSIONS}/{}/end", query::encode(id))
+}
+
+/// The confirmation before ending the other sessions, or all.
+pub fn end_own_sessions(scope: &str) -> String {
+    format!("{MY_SESSIONS}/end?scope={scope}")
+}
+
+/// Signing in, to come back to `next`.
+pub fn sign_in_for(next: &str) -> String {
+    format!("{SIGN_IN}?next={}", query::encode(next))
+}
+
+/// `next`, if it is a path of ours: one leading slash, no second slash or backslash after it, nothing
+/// that a browser would drop; else the start page.
+pub fn own_path(next: Option<&str>) -> &str {
+    match next {
+        Some(next)
+            if next.starts_with('/')
+                && !next.starts_with("//")
+                && !next.contains('\\')
+                && next.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
+            next
+        }
+        _ => "/",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_paths_are_followed() {
+        for (next, followed) in [
+            (Some("/sessions?q=a"), "/sessions?q=a"),
+            (Some("//evil.example"), "/"),
+            (Some("/\\evil.example"), "/"),
+            (Some("/\t/evil.example"), "/"),
+            (Some("https://evil.example"), "/"),
+            (None, "/"),
+        ] {
+            assert_eq!(own_path(next), followed, "{next:?}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The server functions of our own pages: each asks the backend and nothing more.
+//!
+//! `go` is sent by plain forms only: then the answer is a redirect to where the browser should be next.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use leptos::server_fn::codec::JsonEncoding;
+use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
+// By its own name where a server function has the same: each function makes a type called like itself.
+use rollcall_core as model;
+use rollcall_core::query::QueryError;
+use rollcall_core::{
+    AuditEvent, AuditQuery, Backend, EndResult, Error, Field, OwnScope, Page, Problem, Session,
+    SessionQuery,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::routes;
+
+/// An error as it crosses from the server: a closed list without free text, since a plain form carries
+/// it in the address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RpcError(pub Error);
+
+impl FromServerFnError for RpcError {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        Self(match error {
+            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) => Error::MalformedBody,
+            // What is no answer of ours comes from something in between.
+            ServerFnErrorErr::Request(_) | ServerFnErrorErr::Deserialization(_) => {
+                Error::Unreachable
+            }
+            _ => Error::Internal,
+        })
+    }
+}
+
+impl From<Error> for RpcError {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<QueryError> for RpcError {
+    fn from(error: QueryError) -> Self {
+        let field = Field::from_name(&error.parameter).unwrap_or(Field::Other);
+        Self(Error::Invalid(field, error.problem))
+    }
+}
+
+/// What a server function answers.
+pub type Rpc<T> = Result<T, RpcError>;
+
+fn backend() -> Rpc<Arc<dyn Backend>> {
+    use_context::<Arc<dyn Backend>>().ok_or(RpcError(Error::Internal))
+}
+
+fn id<T: FromStr>(text: &str, field: Field) -> Rpc<T> {
+    text.parse()
+        .map_err(|_| RpcError(Error::Invalid(field, Problem::Malformed)))
+}
+
+/// See `Backend::surroundings`.
+#[server(prefix = "/rpc", endpoint = "surroundings")]
+pub async fn surroundings() -> Rpc<model::Surroundings> {
+    Ok(backend()?.surroundings().await?)
+}
+
+/// See `Backend::last_end`.
+#[server(prefix = "/rpc", endpoint = "last_end")]
+pub async fn last_end() -> Rpc<Option<model::LastEnd>> {
+    Ok(backend()?.last_end().await?)
+}
+
+/// See `Backend::sign_in`. A plain form is sent to `next`, if that is a path of ours.
+#[server(prefix = "/rpc", endpoint = "sign_in")]
+pub async fn sign_in(
+    #[server(default)] email: String,
+    #[server(default)] password: String,
+    keep: Option<String>,
+    next: Option<String>,
+    go: Option<bool>,
+) -> Rpc<()> {
+    let backend = backend()?;
+    let input = model::SignIn {
+        email,
+        password,
+        keep: keep.is_some(),
+        name: None,
+    };
+    backend.sign_in(input).await?;
+    if go == Some(true) {
+        backend.redirect(routes::own_path(next.as_deref()));
+    }
+    Ok(())
+}
+
+/// See `Backend::sign_out`.
+#[server(prefix = "/rpc", endpoint = "sign_out")]
+pub async fn sign_out(go: Option<bool>) -> Rpc<()> {
+    let backend = backend()?;
+    backend.sign_out().await?;
+    if go == Some(true) {
+        backend.redirect(routes::SIGN_IN);
+    }
+    Ok(())
+}
+
+/// See `Backend::me`.
+#[server(prefix = "/rpc", endpoint = "me")]
+pub async fn me() -> Rpc<model::Me> {
+    Ok(backend()?.me().await?)
+}
+
+/// See `Backend::change_password`. The new password is typed twice, since nobody can see it.
+#[server(prefix = "/rpc", endpoint = "change_password")]
+pub async fn change_password(
+    #[server(default)] current_password: String,
+    #[server(default)] new_password: String,
+    #[server(default)] repeat_password: String,
+    go: Option<bool>,
+) -> Rpc<()> {
+    if new_password != repeat_password {
+        return Err(RpcError(Error::Invalid(
+            Field::RepeatPassword,
+            Problem::Different,
+        )));
+    }
+    let backend = backend()?;
+    backend
+        .change_password(model::ChangePassword {
+            current_password,
+            new_password,
+        })
+        .await?;
+    if go == Some(true) {
+        backend.redirect(routes::SECURITY_CHANGED);
+    }
+    Ok(())
+}
+
+/// See `Backend::set_time_zone`. An empty zone follows the browser.
+#[server(prefix = "/rpc", endpoint = "set_time_zone")]
+pub async fn set_time_zone(#[server(default)] time_zone: String) -> Rpc<()> {
+    let backend = backend()?;
+    backend
+        .set_time_zone(Some(time_zone).filter(|zone| !zone.is_empty()))
+        .await?;
+    backend.redirect(routes::SECURITY);
+    Ok(())
+}
+
+/// See `Backend::time_zones`.
+#[server(prefix = "/rpc", endpoint = "time_zones")]
+pub async fn time_zones() -> Rpc<Vec<String>> {
+    Ok(backend()?
+        .time_zones()
+        .into_iter()
+        .map(str::to_owned)
+        .collect())
+}
+
+/// See `Backend::list_own_sessions`.
+#[server(prefix = "/rpc", endpoint = "list_own_sessions")]
+pub async fn list_own_sessions(#[server(default)] query: String) -> Rpc<Page<Session>> {
+    Ok(backend()?
+        .list_own_sessions(SessionQuery::parse(&query)?)
+        .await?)
+}
+
+/// See `Backend::find_own_session`.
+#[server(prefix = "/rpc", endpoint = "find_own_session")]
+pub async fn find_own_session(session: String) -> Rpc<Session> {
+    Ok(backend()?
+        .find_own_session(id(&session, Field::Id)?)
+        .await?)
+}
+
+/// See `Backend::end_own_session`.
+#[server(prefix = "/rpc", endpoint = "end_own_session")]
+pub async fn end_own_session(session: String, go: Option<bool>) -> Rpc<EndResult> {
+    let backend = backend()?;
+    let result = backend.end_own_session(id(&session, Field::Id)?).await?;
+    if go == Some(true) {
+        backend.redirect(if result.signed_out {
+            routes::SIGN_IN
+        } else {
+            routes::MY_SESSIONS
+        });
+    }
+    Ok(result)
+}
+
+/// See `Backend::end_own_sessions`.
+#[server(prefix = "/rpc", endpoint = "end_own_sessions")]
+pub async fn end_own_sessions(scope: OwnScope, go: Option<bool>) -> Rpc<EndResult> {
+    let backend = backend()?;
+    let result = backend.end_own_sessions(scope).await?;
+    if go == Some(true) {
+        backend.redirect(if result.signed_out {
+            routes::SIGN_IN
+        } else {
+            routes::MY_SESSIONS
+        });
+    }
+    Ok(result)
+}
+
+/// See `Backend::list_sessions`.
+#[server(prefix = "/rpc", endpoint = "list_sessions")]
+pub async fn list_sessions(#[server(default)] query: String) -> Rpc<Page<Session>> {
+    Ok(backend()?
+        .list_sessions(SessionQuery::parse(&query)?)
+        .await?)
+}
+
+/// See `Backend::count_sessions`.
+#[server(prefix = "/rpc", endpoint = "count_sessions")]
+pub async fn count_sessions(#[server(default)] query: String) -> Rpc<u64> {
+    Ok(backend()?
+        .count_sessions(SessionQuery::parse(&query)?)
+        .await?)
+}
+
+/// See `Backend::session_stats`.
+#[server(prefix = "/rpc", endpoint = "session_stats")]
+pub async fn session_stats() -> Rpc<model::SessionStats> {
+    Ok(backend()?.session_stats().await?)
+}
+
+/// See `Backend::find_session`.
+#[server(prefix = "/rpc", endpoint = "find_session")]
+pub async fn find_session(session: String) -> Rpc<Session> {
+    Ok(backend()?.find_session(id(&session, Field::Id)?).await?)
+}
+
+/// See `Backend::end_session`.
+#[server(prefix = "/rpc", endpoint = "end_session")]
+pub async fn end_session(
+    session: String,
+    reason: Option<String>,
+    go: Option<bool>,
+) -> Rpc<EndResult> {
+    let backend = backend()?;
+    let result = backend
+        .end_session(id(&session, Field::Id)?, reason)
+        .await?;
+    if go == Some(true) {
+        let there = routes::session(&session);
+        backend.redirect(if result.signed_out {
+            routes::SIGN_IN
+        } else {
+            &there
+        });
+    }
+    Ok(result)
+}
+
+/// See `Backend::end_user_sessions`.
+#[server(prefix = "/rpc", endpoint = "end_user_sessions")]
+pub async fn end_user_sessions(
+    user: String,
+    #[server(default)] include_current: bool,
+) -> Rpc<EndResult> {
+    Ok(backend()?
+        .end_user_sessions(id(&user, Field::User)?, include_current)
+        .await?)
+}
+
+/// See `Backend::list_audit`.
+#[server(prefix = "/rpc", endpoint = "list_audit")]
+pub async fn list_audit(#[server(default)] query: String) -> Rpc<Page<AuditEvent>> {
+    Ok(backend()?.list_audit(AuditQuery::parse(&query)?).await?)
+}

@@ -1,0 +1,7 @@
+//! Pieces that know nothing of sessions.
+
+pub(crate) mod clock;
+pub(crate) mod icon;
+pub(crate) mod modal;
+pub(crate) mod pager;
+pub(crate) mod toast;
