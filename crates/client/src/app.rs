@@ -2,12 +2,10 @@
 
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
-use leptos_router::components::{ParentRoute, Route, Router, Routes};
-use leptos_router::path;
-use leptos_router::{ParamSegment, SsrMode, StaticSegment};
+use leptos_router::components::{Outlet, ParentRoute, Route, Router, Routes};
+use leptos_router::{SsrMode, path};
 use rollcall_core::Surroundings;
 
-use crate::components::error_view::ErrorPage;
 use crate::components::layout::Layout;
 use crate::pages::{
     end_own_session::EndOwnSessionPage, end_own_sessions::EndOwnSessionsPage,
@@ -15,7 +13,6 @@ use crate::pages::{
     my_sessions::MySessionsPage, not_found::NotFoundPage, security::SecurityPage,
     session::SessionPage, sessions::SessionsPage, sign_in::SignInPage,
 };
-use crate::rpc;
 use crate::ui::clock::provide_clock;
 use crate::ui::toast::provide_toasts;
 
@@ -66,47 +63,37 @@ pub fn shell() -> impl IntoView {
     }
 }
 
-/// All pages. What surrounds them is loaded once with the document; signing in and out load it anew.
+/// All pages. The server puts what surrounds them into the context before it renders, and the browser
+/// finds it in the document; signing in and out load the document anew.
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
-    let surroundings = Resource::new_blocking(|| (), |()| rpc::surroundings());
-    view! {
-        <Title formatter=|title: String| if title.is_empty() { "Rollcall".to_owned() } else { format!("{title} · Rollcall") } />
-        <Router>
-            <Suspense>
-                {move || Suspend::new(async move {
-                    match surroundings.await {
-                        Ok(surroundings) => view! { <Pages surroundings /> }.into_any(),
-                        Err(error) => view! { <main class="alone"><ErrorPage error=error.0 /></main> }.into_any(),
-                    }
-                })}
-            </Suspense>
-        </Router>
-    }
-}
-
-#[component]
-fn Pages(surroundings: Surroundings) -> impl IntoView {
+    let surroundings =
+        SharedValue::new(|| use_context::<Surroundings>().unwrap_or_default()).into_inner();
     provide_clock(surroundings.now);
     provide_toasts();
     provide_context(surroundings);
     Effect::new(|| crate::browser::tell_time_zone());
     view! {
-        <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
-            <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
-            <Route path=path!("/forgot-password") view=ForgotPasswordPage ssr=SsrMode::Async />
-            <ParentRoute path=StaticSegment("") view=|| view! { <Layout><leptos_router::components::Outlet /></Layout> } ssr=SsrMode::Async>
-                <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
-                <Route path=path!("/sessions") view=SessionsPage ssr=SsrMode::Async />
-                <Route path=(StaticSegment("sessions"), ParamSegment("id")) view=SessionPage ssr=SsrMode::Async />
-                <Route path=(StaticSegment("sessions"), ParamSegment("id"), StaticSegment("end")) view=EndSessionPage ssr=SsrMode::Async />
-                <Route path=path!("/account/sessions") view=MySessionsPage ssr=SsrMode::Async />
-                <Route path=path!("/account/sessions/end") view=EndOwnSessionsPage ssr=SsrMode::Async />
-                <Route path=path!("/account/sessions/:id/end") view=EndOwnSessionPage ssr=SsrMode::Async />
-                <Route path=path!("/account/security") view=SecurityPage ssr=SsrMode::Async />
-            </ParentRoute>
-        </Routes>
+        <Title formatter=|title: String| {
+            if title.is_empty() { "Rollcall".to_owned() } else { format!("{title} · Rollcall") }
+        } />
+        <Router>
+            <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
+                <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
+                <Route path=path!("/forgot-password") view=ForgotPasswordPage ssr=SsrMode::Async />
+                <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
+                    <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
+                    <Route path=path!("/sessions") view=SessionsPage ssr=SsrMode::Async />
+                    <Route path=path!("/sessions/:id") view=SessionPage ssr=SsrMode::Async />
+                    <Route path=path!("/sessions/:id/end") view=EndSessionPage ssr=SsrMode::Async />
+                    <Route path=path!("/account/sessions") view=MySessionsPage ssr=SsrMode::Async />
+                    <Route path=path!("/account/sessions/end") view=EndOwnSessionsPage ssr=SsrMode::Async />
+                    <Route path=path!("/account/sessions/:id/end") view=EndOwnSessionPage ssr=SsrMode::Async />
+                    <Route path=path!("/account/security") view=SecurityPage ssr=SsrMode::Async />
+                </ParentRoute>
+            </Routes>
+        </Router>
     }
 }
 

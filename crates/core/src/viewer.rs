@@ -35,8 +35,9 @@ impl Viewer {
     }
 }
 
-/// What a page knows besides its own data; rendered into the HTML, so that server and browser agree.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// What a page knows besides its own data; rendered into the HTML, so that server and browser agree. The
+/// default knows nothing.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Surroundings {
     /// The viewer, if somebody is signed in.
     pub viewer: Option<Viewer>,

@@ -16,6 +16,12 @@ pub struct Zone {
     pub transitions: Vec<(i64, i32)>,
 }
 
+impl Default for Zone {
+    fn default() -> Self {
+        Self::utc()
+    }
+}
+
 impl Zone {
     /// Coordinated Universal Time.
     pub fn utc() -> Self {

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::{Clock, OsRandom, Random, SystemClock};
 use crate::config::{Settings, StorageSettings};
-use crate::db::{Database, DatabaseOptions};
+use crate::db::{Database, DatabaseOptions, DbError};
 use crate::service::first_start::{NamedAdministrator, OneTimePassword};
 use crate::service::{Service, ServiceConfig, Timeouts};
 use crate::{demo, http, jobs, telemetry};
@@ -83,17 +83,6 @@ impl App {
         self.demo.as_ref()
     }
 
-    /// Listens where the settings say.
-    ///
-    /// # Errors
-    /// In words, if the address is taken or not ours.
-    pub async fn bind(&self) -> anyhow::Result<TcpListener> {
-        let address = self.settings.listen;
-        TcpListener::bind(address)
-            .await
-            .with_context(|| format!("--listen {address}: this address cannot be listened on"))
-    }
-
     /// Serves until `stop` is over, lets requests under way finish, and writes what is in memory.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let mut jobs = jobs::start(&self.service);
@@ -104,6 +93,16 @@ impl App {
         jobs.shutdown().await;
         self.service.shut_down().await;
     }
+}
+
+/// Listens there. Done before anything else, so that a taken address changes no database.
+///
+/// # Errors
+/// In words, if the address is taken or not ours.
+pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("--listen {address}: this address cannot be listened on"))
 }
 
 // Without it, the exporter keeps every single measurement.
@@ -140,9 +139,11 @@ async fn open_with(
     make_private_folder(folder)
         .with_context(|| format!("--data-dir {}: the folder cannot be made", folder.display()))?;
     let options = DatabaseOptions { exclusive, ..DatabaseOptions::default() };
-    let db = Database::connect(&storage.database_url(), options)
-        .await
-        .context("--database: it cannot be opened")?;
+    let db = match Database::connect(&storage.database_url(), options).await {
+        Ok(db) => db,
+        Err(DbError::Held(holder)) => anyhow::bail!(holder),
+        Err(error) => return Err(error).context("--database: it cannot be opened"),
+    };
     let service = Service::start(config, db.clone(), clock, random).await?;
     Ok((service, db))
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::app::{App, address_to_type};
+use crate::app::{App, address_to_type, bind};
 use crate::config::Settings;
 use crate::telemetry;
 
@@ -11,8 +11,8 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
     telemetry::start(&settings.log)?;
     // Asked for first, so that a signal during a long start is not lost.
     let stop = signals()?;
+    let listener = bind(settings.listen).await?;
     let app = App::build(settings).await?;
-    let listener = app.bind().await?;
     announce(&app, &address_to_type(listener.local_addr()?))?;
     app.run(listener, stop).await;
     Ok(())

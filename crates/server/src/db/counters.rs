@@ -172,6 +172,18 @@ async fn tally_user(
     Ok(tally)
 }
 
+/// How many rows there are in all, whoever may see them.
+pub(super) async fn stored_total(connection: &impl ConnectionTrait) -> Result<u64, DbError> {
+    let sql = Sql::new(
+        connection,
+        "SELECT CAST(coalesce(sum(total), 0) AS bigint) AS total FROM session_counter",
+    );
+    match sql.one(connection).await? {
+        Some(row) => Ok(natural(Row(&row).get("total")?)),
+        None => Ok(0),
+    }
+}
+
 /// The four cards.
 pub(super) async fn stats(
     connection: &impl ConnectionTrait,

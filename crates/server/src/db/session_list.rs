@@ -1,65 +1,163 @@
-//! Lists of sessions.
+//! Lists of sessions: any page in any order, with search and filters, over a million rows.
+//!
+//! A page is found in two steps: the ids of its rows in order, by one of the plans in `plan`, and then
+//! the rows. States, durations and ends are as of the moment that the caller names: a row that has
+//! expired or whose epoch has come shows, counts and filters as ended, whether it is swept or not.
+
+mod ids;
+mod plan;
+mod row;
+mod search;
 
 use rollcall_core::{
-    Page, Session, SessionFilter, SessionId, SessionQuery, SessionStats, Timestamp, UserId,
+    Page, Session, SessionFilter, SessionId, SessionQuery, SessionStats, State, Timestamp, UserId,
 };
 use sea_orm::ConnectionTrait;
 
+use super::counters;
 use super::error::DbError;
 use super::scope::Scope;
+use super::search_text::fold;
+pub use plan::Thresholds;
+use plan::Total;
 
-/// A page.
+/// A text that no row has, not even with the line feeds that we add.
+const NOWHERE: &str = "\n\n\n\n";
+
+/// What a list is asked for, in the words of the database.
+struct Wanted<'a> {
+    scope: Scope,
+    filter: &'a SessionFilter,
+    /// The search, folded; `None` where there is none.
+    needle: Option<String>,
+    now: Timestamp,
+    thresholds: Thresholds,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(scope: Scope, filter: &'a SessionFilter, now: Timestamp) -> Self {
+        let mut needle = fold(filter.search.trim());
+        if needle.contains(char::is_control) {
+            // No e-mail, address or name has one; the line feeds between them are not theirs.
+            needle = NOWHERE.to_owned();
+        }
+        Self {
+            scope,
+            filter,
+            needle: (!needle.is_empty()).then_some(needle),
+            now,
+            thresholds: Thresholds::default(),
+        }
+    }
+}
+
+/// One page. The total is exact without a search, and up to 10,000 with one; beyond that it is 10,000
+/// and marked as not exact. `current` is false in all rows.
 pub async fn list(
-    _: &impl ConnectionTrait,
-    _: Scope,
-    _: &SessionQuery,
-    _: Timestamp,
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    query: &SessionQuery,
+    now: Timestamp,
 ) -> Result<Page<Session>, DbError> {
-    Err(DbError::Aborted)
+    list_by(connection, scope, query, now, Thresholds::default()).await
 }
-/// How many.
+
+/// The same page, found by the plan that these thresholds lead to.
+pub async fn list_by(
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    query: &SessionQuery,
+    now: Timestamp,
+    thresholds: Thresholds,
+) -> Result<Page<Session>, DbError> {
+    let wanted = Wanted {
+        thresholds,
+        ..Wanted::new(scope, &query.filter, now)
+    };
+    let size = u64::from(query.page_size.get());
+    let offset = u64::from(query.page.get() - 1) * size;
+    let (ids, total) = plan::page(connection, &wanted, query.sort, offset, size).await?;
+    let items = row::read(connection, scope, &ids, now).await?;
+    Ok(page(items, total, query, now))
+}
+
+/// How many sessions match, exactly, however long that takes.
 pub async fn count(
-    _: &impl ConnectionTrait,
-    _: Scope,
-    _: &SessionFilter,
-    _: Timestamp,
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    filter: &SessionFilter,
+    now: Timestamp,
 ) -> Result<u64, DbError> {
-    Err(DbError::Aborted)
+    plan::count(connection, &Wanted::new(scope, filter, now)).await
 }
-/// One.
+
+/// One session, if the caller may see it.
 pub async fn find(
-    _: &impl ConnectionTrait,
-    _: Scope,
-    _: SessionId,
-    _: Timestamp,
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    id: SessionId,
+    now: Timestamp,
 ) -> Result<Option<Session>, DbError> {
-    Err(DbError::Aborted)
+    Ok(row::read(connection, scope, &[id.0], now).await?.pop())
 }
-/// The cards.
+
+/// The four cards.
 pub async fn stats(
-    _: &impl ConnectionTrait,
-    _: Scope,
-    _: Timestamp,
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    now: Timestamp,
 ) -> Result<SessionStats, DbError> {
-    Err(DbError::Aborted)
+    counters::stats(connection, scope, now).await
 }
-/// The next ones.
+
+/// The next `limit` sessions, newest first, after the one with this creation and id: for streaming all
+/// of them without holding a read open.
 pub async fn list_after(
-    _: &impl ConnectionTrait,
-    _: Scope,
-    _: Option<(Timestamp, SessionId)>,
-    _: u64,
-    _: Timestamp,
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    after: Option<(Timestamp, SessionId)>,
+    limit: u64,
+    now: Timestamp,
 ) -> Result<Vec<Session>, DbError> {
-    Err(DbError::Aborted)
+    let ids = ids::after(connection, scope, after, limit).await?;
+    row::read(connection, scope, &ids, now).await
 }
-/// One's own.
+
+/// A user's own sessions: the current one first, then the active ones by last activity, newest first,
+/// then the ended ones likewise. Only active ones unless the filter names a state.
 pub async fn own(
-    _: &impl ConnectionTrait,
-    _: UserId,
-    _: Option<SessionId>,
-    _: &SessionQuery,
-    _: Timestamp,
+    connection: &impl ConnectionTrait,
+    user: UserId,
+    current: Option<SessionId>,
+    query: &SessionQuery,
+    now: Timestamp,
 ) -> Result<Page<Session>, DbError> {
-    Err(DbError::Aborted)
+    let filter = SessionFilter {
+        state: query.filter.state.or(Some(State::Active)),
+        ..query.filter.clone()
+    };
+    let wanted = Wanted::new(Scope::User(user), &filter, now);
+    let size = u64::from(query.page_size.get());
+    let offset = u64::from(query.page.get() - 1) * size;
+    let ids = ids::own(connection, &wanted, user, current, offset, size).await?;
+    let mut items = row::read(connection, wanted.scope, &ids, now).await?;
+    for item in &mut items {
+        item.current = current == Some(item.id);
+    }
+    let total = Total {
+        rows: plan::count(connection, &wanted).await?,
+        exact: true,
+    };
+    Ok(page(items, total, query, now))
+}
+
+fn page(items: Vec<Session>, total: Total, query: &SessionQuery, now: Timestamp) -> Page<Session> {
+    Page {
+        items,
+        total: total.rows,
+        total_is_exact: total.exact,
+        page: query.page.get(),
+        page_size: query.page_size.get(),
+        as_of: now,
+    }
 }

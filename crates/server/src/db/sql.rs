@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 /// SQL text that grows together with the values that it binds. `$1`, `$2` and so on work on both
 /// databases.
+#[derive(Clone)]
 pub(super) struct Sql {
     backend: DbBackend,
     text: String,

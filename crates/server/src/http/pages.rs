@@ -74,8 +74,13 @@ async fn render(asked: &Asked, backend: &Arc<RequestBackend>, request: Request) 
     let nonce = asked.nonce.get_or_init(Nonce::new).clone();
     let shown: Arc<dyn Backend> = backend.clone();
     let bundle = assets::bundle();
+    let surroundings = match backend.surroundings().await {
+        Ok(surroundings) => surroundings,
+        Err(error) => return respond::with(error.into()),
+    };
     let context = move || {
         provide_context(shown.clone());
+        provide_context(surroundings.clone());
         // Leptos makes a nonce of its own; ours is the one in the header.
         provide_context(nonce.clone());
         provide_context(rollcall_client::Assets {

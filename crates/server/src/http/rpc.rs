@@ -55,7 +55,7 @@ fn for_form(backend: &RequestBackend, response: Response, referer: Option<String
     let effects = backend.effects();
     let target = match (effects.error, effects.redirect) {
         (Some(Error::Unauthenticated), _) => match referer.as_deref() {
-            Some(path) => pages::sign_in(path.split("?__").next().unwrap_or(path), None),
+            Some(path) => pages::sign_in(&without_error(path), None),
             None => "/sign-in".to_owned(),
         },
         (Some(Error::PasswordChangeRequired), _) => "/account/security".to_owned(),
@@ -110,9 +110,33 @@ fn own_path(address: &str) -> Option<String> {
     pages::is_ours(path).then(|| path.to_owned())
 }
 
+// An address without the error of an earlier form, as server_fn writes it there.
+fn without_error(address: &str) -> String {
+    let Some((path, query)) = address.split_once('?') else {
+        return address.to_owned();
+    };
+    let kept: Vec<_> = query
+        .split('&')
+        .filter(|pair| !pair.starts_with("__path=") && !pair.starts_with("__err="))
+        .collect();
+    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_earlier_error_is_left_behind() {
+        for (address, kept) in [
+            ("/sessions", "/sessions"),
+            ("/sessions?q=a", "/sessions?q=a"),
+            ("/sessions?__path=%2Frpc%2Fend&__err=abc", "/sessions"),
+            ("/sessions?q=a&__path=x&__err=y&page=2", "/sessions?q=a&page=2"),
+        ] {
+            assert_eq!(without_error(address), kept);
+        }
+    }
 
     #[test]
     fn nobody_is_sent_anywhere_else() {

@@ -4,6 +4,8 @@
 #![allow(unreachable_pub)]
 
 mod audit;
+mod lists;
+mod model;
 mod people;
 mod session_life;
 mod support;

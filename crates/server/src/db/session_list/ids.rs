@@ -1,0 +1,502 @@
+//! The statements that find the ids of a page, in order.
+//!
+//! Two ways lead to a page. A *walk* goes along an index in the order of the list and tests each row; it
+//! reads little where matching rows are frequent. A *sort* takes all rows of a smaller set and sorts
+//! those; it reads little where the set is small. Which one is `plan`'s to say.
+//!
+//! Two orders are walked in parts, because they depend on whether a row lives: *state* (living rows,
+//! then ended ones, the newest first in both) and *duration* (that of a living row grows: the longest
+//! is the oldest). Rows that have ended but are not stored as such, usually none, are a part too.
+
+use rollcall_core::{SessionId, SessionSort, SortKey, State, Timestamp, UserId};
+use sea_orm::{ConnectionTrait, DbBackend};
+use uuid::Uuid;
+
+use super::Wanted;
+use super::search::{self, Matches};
+use crate::db::error::DbError;
+use crate::db::life;
+use crate::db::scope::Scope;
+use crate::db::sql::{Row, Sql};
+use crate::db::sweep::least;
+
+/// Which part of the rows a walk goes along.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Part {
+    /// All that match, tested for their state row by row.
+    All,
+    /// Those that live.
+    Live,
+    /// Those that do not.
+    Ended,
+}
+
+/// Which rows a sort begins with.
+#[derive(Debug)]
+pub(super) enum Set<'a> {
+    /// Everything.
+    All,
+    /// The rows of the scope.
+    Scope,
+    /// The rows of the scope without a stored end.
+    Unended,
+    /// The rows with an end, stored or not.
+    Ended,
+    /// What the search index finds.
+    Matches(&'a Matches),
+}
+
+/// A stretch of an ordered list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    pub(super) offset: u64,
+    pub(super) rows: u64,
+}
+
+/// The conditions on a row `s`, without the search and without the state.
+fn conditions(sql: &mut Sql, wanted: &Wanted<'_>) -> String {
+    let mut text = String::from("true");
+    match wanted.scope {
+        Scope::All => {}
+        Scope::Organisation(organisation) => {
+            text += &format!(" AND s.organisation_id = {}", sql.place(organisation.0));
+        }
+        Scope::User(user) => text += &format!(" AND s.user_id = {}", sql.place(user.0)),
+    }
+    if let Some(kind) = wanted.filter.kind {
+        text += &format!(" AND s.kind = {}", sql.place(kind.as_str()));
+    }
+    text
+}
+
+fn state_condition(state: Option<State>, now: &str) -> String {
+    match state {
+        None => String::new(),
+        Some(State::Active) => format!(" AND {}", life::live("s", now)),
+        Some(State::Ended) => format!(" AND NOT {}", life::live("s", now)),
+    }
+}
+
+fn search_condition(
+    connection: &impl ConnectionTrait,
+    sql: &mut Sql,
+    wanted: &Wanted<'_>,
+) -> String {
+    match &wanted.needle {
+        None => String::new(),
+        Some(needle) => {
+            let place = sql.place(needle.clone());
+            format!(" AND {}", search::test(connection, &place))
+        }
+    }
+}
+
+/// SQLite is told which index to take: it keeps no statistics that could tell it. PostgreSQL does.
+fn indexed(connection: &impl ConnectionTrait, index: &str) -> String {
+    match connection.get_database_backend() {
+        DbBackend::Sqlite => format!("session s INDEXED BY {index}"),
+        _ => "session s".to_owned(),
+    }
+}
+
+fn word(descending: bool) -> &'static str {
+    if descending { "DESC" } else { "ASC" }
+}
+
+/// Column and index of an order that does not depend on the state.
+fn column(key: SortKey, scope: Scope) -> Option<(&'static str, &'static str)> {
+    Some(match key {
+        SortKey::CreatedAt => match scope {
+            Scope::Organisation(_) => ("created_at", "session_by_organisation"),
+            _ => ("created_at", "session_by_created"),
+        },
+        SortKey::LastActivityAt => ("last_activity_at", "session_by_activity"),
+        SortKey::Ip => ("ip_bytes", "session_by_ip"),
+        SortKey::Name => ("name_key", "session_by_name"),
+        SortKey::User => ("email", "session_by_email"),
+        SortKey::Browser => ("browser_key", "session_by_browser"),
+        SortKey::State | SortKey::Duration => return None,
+    })
+}
+
+fn live_index(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Organisation(_) => "session_live_by_organisation",
+        _ => "session_live_by_created",
+    }
+}
+
+/// Walks the list of a part and answers a stretch of it. `cap` stops after testing so many rows: fewer
+/// ids than asked for then mean that the walk gave up. `reversed` counts the stretch from the end.
+pub(super) async fn walk(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    sort: SessionSort,
+    part: Part,
+    stretch: Stretch,
+    cap: Option<u64>,
+    reversed: bool,
+) -> Result<Vec<Uuid>, DbError> {
+    let mut sql = Sql::new(connection, "");
+    let now = sql.place(wanted.now.0);
+    let base = conditions(&mut sql, wanted) + &search_condition(connection, &mut sql, wanted);
+    // Within a state the newest come first, whichever state does.
+    let descending = match sort.key {
+        SortKey::State => true,
+        _ => sort.descending,
+    } != reversed;
+    // A part that is merged with others must bring all rows before the stretch.
+    let merged = stretch.offset + stretch.rows;
+    let walker = Walker { descending, cap };
+
+    let streams = match (column(sort.key, wanted.scope), part) {
+        (Some((column, index)), Part::All) => {
+            let state = state_condition(wanted.filter.state, &now);
+            vec![walker.stream(
+                &indexed(connection, index),
+                &format!("s.{column}"),
+                None,
+                &(base + &state),
+                "",
+            )]
+        }
+        // Only orders by creation, by state and by duration are walked in parts.
+        (_, Part::Live) => vec![walker.live(connection, wanted.scope, sort.key, &base, &now)],
+        (_, Part::Ended) => walker.ended(connection, sort.key, &base, &now),
+        (None, Part::All) => {
+            let mut streams = walker.ended(connection, sort.key, &base, &now);
+            streams.push(walker.live(connection, wanted.scope, sort.key, &base, &now));
+            streams
+        }
+    };
+    let direction = word(descending);
+    match streams.as_slice() {
+        // Along one index the rows come in order, and SQLite stops at the last one that it needs.
+        [one] => sql.push(one),
+        many if cap.is_some() => {
+            return merge_capped(connection, &sql, many, stretch, descending).await;
+        }
+        many => sql.push(&format!(
+            "SELECT id FROM ({}) w ORDER BY k {direction}, id {direction}",
+            many.iter()
+                .map(|stream| format!("SELECT * FROM ({stream} LIMIT {merged}) p"))
+                .collect::<Vec<_>>()
+                .join(" UNION ALL ")
+        )),
+    };
+    sql.push(" LIMIT ")
+        .bind(stretch.rows.cast_signed())
+        .push(" OFFSET ")
+        .bind(stretch.offset.cast_signed());
+    let mut ids = read(sql, connection).await?;
+    if reversed {
+        ids.reverse();
+    }
+    Ok(ids)
+}
+
+/// Merges streams that may have given up: beyond the last row that one of them brought, nothing is
+/// known. Unless each brings as many rows as could be needed, the answer is empty. The second is of the
+/// rows whose end is not stored, and never gives up.
+async fn merge_capped(
+    connection: &impl ConnectionTrait,
+    sql: &Sql,
+    streams: &[String],
+    stretch: Stretch,
+    descending: bool,
+) -> Result<Vec<Uuid>, DbError> {
+    let needed = stretch.offset + stretch.rows;
+    let mut merged: Vec<(i64, Uuid)> = Vec::new();
+    for (index, stream) in streams.iter().enumerate() {
+        let mut sql = sql.clone();
+        sql.push(stream).push(&format!(" LIMIT {needed}"));
+        let rows = sql.all(connection).await?;
+        if (rows.len() as u64) < needed && index != GONE {
+            return Ok(Vec::new());
+        }
+        for row in &rows {
+            merged.push((Row(row).get("k")?, Row(row).uuid("id")?));
+        }
+    }
+    merged.sort_unstable();
+    if descending {
+        merged.reverse();
+    }
+    Ok(merged
+        .into_iter()
+        .map(|(_, id)| id)
+        .skip(usize::try_from(stretch.offset).unwrap_or(usize::MAX))
+        .take(usize::try_from(stretch.rows).unwrap_or(usize::MAX))
+        .collect())
+}
+
+/// The place in `Walker::ended` of the stream of rows whose end is not stored.
+const GONE: usize = 1;
+
+struct Walker {
+    descending: bool,
+    cap: Option<u64>,
+}
+
+impl Walker {
+    /// `SELECT id, k` along an index. `flipped` is a column that runs against the key. With a cap, the rows
+    /// are read first and tested then, and stay in their order.
+    fn stream(
+        &self,
+        source: &str,
+        key: &str,
+        flipped: Option<&str>,
+        conditions: &str,
+        indexable: &str,
+    ) -> String {
+        let direction = word(self.descending);
+        let order = match flipped {
+            Some(column) => format!("{column} {}", word(!self.descending)),
+            None => format!("{key} {direction}"),
+        };
+        match self.cap {
+            None => format!(
+                "SELECT s.id AS id, {key} AS k FROM {source} WHERE {conditions}{indexable}
+                 ORDER BY {order}, s.id {direction}"
+            ),
+            Some(cap) => {
+                let where_ = indexable
+                    .strip_prefix(" AND ")
+                    .map_or(String::new(), |only| format!(" WHERE {only}"));
+                format!(
+                    "SELECT s.id AS id, s.k AS k FROM (
+                        SELECT s.id, s.user_id, s.organisation_id, s.kind, s.search_text, s.created_at, s.ended_at,
+                            s.expires_at, {key} AS k
+                        FROM {source}{where_} ORDER BY {order}, s.id {direction} LIMIT {cap}
+                     ) s WHERE {conditions}"
+                )
+            }
+        }
+    }
+
+    fn live(
+        &self,
+        connection: &impl ConnectionTrait,
+        scope: Scope,
+        key: SortKey,
+        base: &str,
+        now: &str,
+    ) -> String {
+        let conditions = format!("{base} AND {}", life::live("s", now));
+        let source = indexed(connection, live_index(scope));
+        // What makes the partial index usable where the conditions come later.
+        let indexable = " AND s.ended_at IS NULL";
+        match key {
+            SortKey::Duration => self.stream(
+                &source,
+                &format!("({now} - s.created_at)"),
+                Some("s.created_at"),
+                &conditions,
+                indexable,
+            ),
+            _ => self.stream(&source, "s.created_at", None, &conditions, indexable),
+        }
+    }
+
+    fn ended(
+        &self,
+        connection: &impl ConnectionTrait,
+        key: SortKey,
+        base: &str,
+        now: &str,
+    ) -> Vec<String> {
+        let indexable = " AND s.ended_at IS NOT NULL";
+        let (index, stored_key, gone_key) = match key {
+            SortKey::Duration => (
+                "session_ended_by_duration",
+                "(s.ended_at - s.created_at)",
+                format!("({} - s.created_at)", life::gone_at(least(connection), now)),
+            ),
+            _ => (
+                "session_ended_by_created",
+                "s.created_at",
+                "s.created_at".to_owned(),
+            ),
+        };
+        let gone = life::gone(
+            &format!("s.id AS id, {gone_key} AS k"),
+            now,
+            &format!(" AND {base}"),
+        );
+        let direction = word(self.descending);
+        vec![
+            self.stream(
+                &indexed(connection, index),
+                stored_key,
+                None,
+                base,
+                indexable,
+            ),
+            format!("SELECT id, k FROM ({gone}) g ORDER BY k {direction}, id {direction}"),
+        ]
+    }
+}
+
+/// Sorts a set and answers a stretch of it.
+pub(super) async fn sort(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    sort: SessionSort,
+    set: Set<'_>,
+    stretch: Stretch,
+) -> Result<Vec<Uuid>, DbError> {
+    let mut sql = Sql::new(connection, "SELECT s.id AS id FROM ");
+    let now = sql.place(wanted.now.0);
+    let joins = if sort.key == SortKey::Duration {
+        life::JOINS
+    } else {
+        ""
+    };
+    let from = from_set(connection, &mut sql, wanted, &set, &now, joins);
+    let direction = word(sort.descending);
+    let order = match (column(sort.key, Scope::All), sort.key) {
+        (Some((column, _)), _) => format!("s.{column} {direction}, s.id {direction}"),
+        (None, SortKey::State) => format!(
+            "CASE WHEN {} THEN 0 ELSE 1 END {direction}, s.created_at DESC, s.id DESC",
+            life::live("s", &now)
+        ),
+        (None, _) => format!(
+            "CASE WHEN s.ended_at IS NOT NULL THEN s.ended_at ELSE {least}({gone}, {now}) END - s.created_at {direction},
+             s.id {direction}",
+            least = least(connection),
+            gone = life::gone_at(least(connection), &now),
+        ),
+    };
+    sql.push(&format!("{from} ORDER BY {order} LIMIT "))
+        .bind(stretch.rows.cast_signed())
+        .push(" OFFSET ")
+        .bind(stretch.offset.cast_signed());
+    read(sql, connection).await
+}
+
+/// `session s … WHERE …` for everything that is wanted, beginning with a set.
+fn from_set(
+    connection: &impl ConnectionTrait,
+    sql: &mut Sql,
+    wanted: &Wanted<'_>,
+    set: &Set<'_>,
+    now: &str,
+    joins: &str,
+) -> String {
+    let (source, found) = match set {
+        Set::All => ("session s".to_owned(), None),
+        Set::Scope => match wanted.scope {
+            Scope::All => ("session s".to_owned(), None),
+            Scope::Organisation(_) => (indexed(connection, "session_by_organisation"), None),
+            Scope::User(_) => (indexed(connection, "session_by_user"), None),
+        },
+        Set::Unended => (indexed(connection, live_index(wanted.scope)), None),
+        Set::Ended => (
+            indexed(connection, "session_id_unique"),
+            Some(format!(
+                "s.id IN (SELECT id FROM session WHERE ended_at IS NOT NULL UNION ALL {})",
+                life::gone("s.id", now, "")
+            )),
+        ),
+        Set::Matches(matches) => match search::source(sql, matches) {
+            Some((source, found)) => (source, Some(found)),
+            None => ("session s".to_owned(), None),
+        },
+    };
+    let base = conditions(sql, wanted);
+    let state = state_condition(wanted.filter.state, now);
+    let search = match (&found, set) {
+        // The index is exact.
+        (Some(_), Set::Matches(_)) => String::new(),
+        _ => search_condition(connection, sql, wanted),
+    };
+    let found = found.map_or(String::new(), |found| format!("{found} AND "));
+    format!("{source} {joins} WHERE {found}{base}{state}{search}")
+}
+
+/// How many of a set match, counting up to `stop`.
+pub(super) async fn count(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    set: Set<'_>,
+    stop: Option<u64>,
+) -> Result<u64, DbError> {
+    let mut sql = Sql::new(
+        connection,
+        "SELECT count(*) AS found FROM (SELECT 1 AS one FROM ",
+    );
+    let now = sql.place(wanted.now.0);
+    let from = from_set(connection, &mut sql, wanted, &set, &now, "");
+    sql.push(&from);
+    if let Some(stop) = stop {
+        sql.push(" LIMIT ").bind(stop.cast_signed());
+    }
+    sql.push(") c");
+    match sql.one(connection).await? {
+        Some(row) => Ok(Row(&row).get::<i64>("found")?.cast_unsigned()),
+        None => Ok(0),
+    }
+}
+
+/// The ids after a row, newest first.
+pub(super) async fn after(
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    after: Option<(Timestamp, SessionId)>,
+    limit: u64,
+) -> Result<Vec<Uuid>, DbError> {
+    let mut sql = Sql::new(connection, "SELECT s.id AS id FROM ");
+    let (index, column, value) = match scope {
+        Scope::All => ("session_by_created", "", None),
+        Scope::Organisation(organisation) => (
+            "session_by_organisation",
+            "s.organisation_id",
+            Some(organisation.0),
+        ),
+        Scope::User(user) => ("session_by_user", "s.user_id", Some(user.0)),
+    };
+    sql.push(&indexed(connection, index)).push(" WHERE true");
+    if let Some(value) = value {
+        sql.push(&format!(" AND {column} = ")).bind(value);
+    }
+    if let Some((at, id)) = after {
+        sql.push(" AND (s.created_at, s.id) < (")
+            .bind(at.0)
+            .push(", ")
+            .bind(id.0)
+            .push(")");
+    }
+    sql.push(" ORDER BY s.created_at DESC, s.id DESC LIMIT ")
+        .bind(limit.cast_signed());
+    read(sql, connection).await
+}
+
+/// A user's own sessions, the current one first.
+pub(super) async fn own(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    user: UserId,
+    current: Option<SessionId>,
+    offset: u64,
+    rows: u64,
+) -> Result<Vec<Uuid>, DbError> {
+    let mut sql = Sql::new(connection, "SELECT s.id AS id FROM ");
+    let now = sql.place(wanted.now.0);
+    let from = from_set(connection, &mut sql, wanted, &Set::Scope, &now, "");
+    // No session has its user's id, so that it stands for none.
+    let current = sql.place(current.map_or(user.0, |current| current.0));
+    sql.push(&format!(
+        "{from} ORDER BY CASE WHEN s.id = {current} THEN 0 ELSE 1 END, CASE WHEN {live} THEN 0 ELSE 1 END,
+         s.last_activity_at DESC, s.id DESC LIMIT ",
+        live = life::live("s", &now)
+    ))
+    .bind(rows.cast_signed())
+    .push(" OFFSET ")
+    .bind(offset.cast_signed());
+    read(sql, connection).await
+}
+
+async fn read(sql: Sql, connection: &impl ConnectionTrait) -> Result<Vec<Uuid>, DbError> {
+    let rows = sql.all(connection).await?;
+    rows.iter().map(|row| Ok(Row(row).uuid("id")?)).collect()
+}

@@ -1,0 +1,324 @@
+//! Lists, counts and cards against the model, by every plan.
+
+use rollcall_core::{
+    Kind, PageNumber, PageSize, SessionFilter, SessionQuery, SessionSort, SortKey, State,
+};
+use rollcall_server::db::session_list::{self, Thresholds};
+use rollcall_server::db::{self, Scope};
+
+use crate::model::{Dice, Model, NEEDLES};
+use crate::support::{Rig, on_each};
+use crate::write_db;
+
+fn plans() -> [Thresholds; 5] {
+    let usual = Thresholds::default();
+    [
+        usual,
+        // Always a walk; the search index; a cap that is never reached, and one that always is.
+        Thresholds {
+            sorted: u64::MAX,
+            small: 0,
+            ..usual
+        },
+        Thresholds {
+            sorted: u64::MAX,
+            small: 0,
+            counted: 3,
+            ..usual
+        },
+        Thresholds {
+            sorted: u64::MAX,
+            small: 0,
+            counted: 3,
+            cap: 20,
+        },
+        // Always a sort.
+        Thresholds { sorted: 0, ..usual },
+    ]
+}
+
+async fn check_lists(rig: &Rig, dice: &mut Dice, model: &Model, rounds: usize) {
+    let mut scopes = vec![Scope::All];
+    scopes.extend(
+        model
+            .houses
+            .iter()
+            .map(|house| Scope::Organisation(house.id)),
+    );
+    scopes.push(Scope::User(model.people[0].id));
+    for _ in 0..rounds {
+        let scope = dice.pick(&scopes);
+        let filter = SessionFilter {
+            search: if dice.one_in(2) {
+                dice.pick(&NEEDLES).to_owned()
+            } else {
+                String::new()
+            },
+            state: dice.pick(&[None, Some(State::Active), Some(State::Ended)]),
+            kind: dice.pick(&[None, None, Some(Kind::Console), Some(Kind::Client)]),
+        };
+        let sort = SessionSort {
+            key: dice.pick(SortKey::ALL),
+            descending: dice.one_in(2),
+        };
+        let size = dice.pick(&[1, 7, 20, 100]);
+        let expected = model.list(scope, &filter, sort);
+        let pages = expected.len() as u64 / size + 2;
+        let query = SessionQuery {
+            filter,
+            sort,
+            page: PageNumber::new(1 + dice.below(pages) as u32).unwrap(),
+            page_size: PageSize::new(size as u32).unwrap(),
+        };
+        let exact = session_list::count(rig.reader(), scope, &query.filter, model.now)
+            .await
+            .unwrap();
+        assert_eq!(exact, expected.len() as u64, "count of {scope:?} {query:?}");
+        let expected: Vec<_> = expected
+            .into_iter()
+            .skip((query.page.get() as usize - 1) * size as usize)
+            .take(size as usize)
+            .collect();
+        for thresholds in plans() {
+            let page = session_list::list_by(rig.reader(), scope, &query, model.now, thresholds)
+                .await
+                .unwrap();
+            let ids: Vec<_> = page.items.iter().map(|session| session.id).collect();
+            assert_eq!(ids, expected, "{scope:?} {query:?} by {thresholds:?}");
+            if page.total_is_exact {
+                assert_eq!(page.total, exact, "{scope:?} {query:?} by {thresholds:?}");
+            } else {
+                assert_eq!(page.total, thresholds.counted);
+                assert!(exact > thresholds.counted && !query.filter.search.is_empty());
+            }
+        }
+    }
+}
+
+async fn check_rows_and_cards(rig: &Rig, model: &Model) {
+    for fact in &model.facts {
+        let found = session_list::find(rig.reader(), Scope::All, fact.session.id, model.now)
+            .await
+            .unwrap()
+            .unwrap();
+        let end = model.end_of(fact, model.now);
+        assert_eq!(
+            found.ended.as_ref().map(|ended| (ended.at, ended.reason)),
+            end
+        );
+        assert_eq!(found.state == State::Ended, end.is_some());
+        let until = end.map_or(model.now, |(at, _)| at);
+        assert_eq!(
+            found.duration_seconds,
+            until.seconds_since(fact.session.created_at)
+        );
+        let (record, authority) = db::sessions::find(rig.reader(), fact.session.id)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(record.user_id, found.user.id);
+        if model.people[fact.person].organisation == fact.house {
+            let alive = rollcall_core::session::state_at(&authority.life_facts(&record), model.now);
+            assert_eq!(alive.err(), end);
+        }
+    }
+    let mut scopes = vec![Scope::All];
+    scopes.extend(
+        model
+            .houses
+            .iter()
+            .map(|house| Scope::Organisation(house.id)),
+    );
+    scopes.extend(model.people.iter().map(|person| Scope::User(person.id)));
+    for scope in scopes {
+        let stats = session_list::stats(rig.reader(), scope, model.now)
+            .await
+            .unwrap();
+        let rows = model.visible(scope);
+        let live = rows
+            .iter()
+            .filter(|fact| model.end_of(fact, model.now).is_none())
+            .count() as u64;
+        assert_eq!(
+            (stats.total, stats.active),
+            (rows.len() as u64, live),
+            "{scope:?}"
+        );
+        assert_eq!(stats.unique_users, model.unique_users(scope), "{scope:?}");
+        assert_eq!(
+            stats.average_duration_minutes,
+            model.average_minutes(scope),
+            "{scope:?}"
+        );
+        assert_eq!(
+            db::sessions::count_live(rig.reader(), scope, model.now)
+                .await
+                .unwrap(),
+            live
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_counts_and_cards_say_what_state_at_says_before_during_and_after_a_sweep() {
+    on_each(async |rig| {
+        let seed = rand::random::<u64>() | 1;
+        eprintln!("seed {seed}");
+        let mut dice = Dice(seed);
+        let model = Model::fill(rig, &mut dice, 150).await;
+        check_rows_and_cards(rig, &model).await;
+        check_lists(rig, &mut dice, &model, 120).await;
+
+        // A sweep writes down what was true already: nothing that can be asked may change.
+        let now = model.now;
+        let swept = write_db!(rig, |c| {
+            let mut swept = db::sessions::sweep_epochs(c, 7).await?;
+            swept.extend(db::sessions::sweep_expired(c, now, 7).await?);
+            Ok(swept)
+        })
+        .unwrap();
+        assert!(swept.len() <= 14);
+        check_rows_and_cards(rig, &model).await;
+        check_lists(rig, &mut dice, &model, 40).await;
+
+        let mut all = swept;
+        loop {
+            let more = write_db!(rig, |c| {
+                let mut swept = db::sessions::sweep_expired(c, now, 20).await?;
+                swept.extend(db::sessions::sweep_epochs(c, 20).await?);
+                Ok(swept)
+            })
+            .unwrap();
+            if more.is_empty() {
+                break;
+            }
+            all.extend(more);
+        }
+        let expected = model
+            .facts
+            .iter()
+            .filter(|fact| fact.session.ended.is_none() && model.end_of(fact, now).is_some())
+            .filter(|fact| !model.only_disabled(fact, now))
+            .count();
+        assert_eq!(all.len(), expected);
+        for swept in &all {
+            let fact = model
+                .facts
+                .iter()
+                .find(|fact| fact.session.id == swept.id)
+                .unwrap();
+            assert_eq!(model.end_of(fact, now), Some((swept.at, swept.reason)));
+            assert_eq!(swept.lineage_hash, fact.session.lineage_hash);
+            assert_eq!(swept.organisation_id, model.houses[fact.house].id);
+        }
+        check_rows_and_cards(rig, &model).await;
+        check_lists(rig, &mut dice, &model, 40).await;
+
+        // And what is forgotten is forgotten by the counters too.
+        let kept = |fact: &crate::model::Fact| fact.session.ended.is_none_or(|(at, _)| at >= now);
+        let gone = write_db!(rig, |c| db::sessions::purge_ended(c, now, 10_000).await).unwrap();
+        let left = session_list::stats(rig.reader(), Scope::All, now)
+            .await
+            .unwrap();
+        assert_eq!(left.total + gone, model.facts.len() as u64);
+        assert!(gone >= model.facts.iter().filter(|fact| !kept(fact)).count() as u64);
+        let anything = SessionFilter {
+            search: "o".into(),
+            ..SessionFilter::default()
+        };
+        let found = session_list::count(rig.reader(), Scope::All, &anything, now)
+            .await
+            .unwrap();
+        assert!(found <= left.total);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_can_be_streamed_in_parts_newest_first() {
+    on_each(async |rig| {
+        let mut dice = Dice(77);
+        let model = Model::fill(rig, &mut dice, 60).await;
+        for scope in [
+            Scope::All,
+            Scope::Organisation(model.houses[0].id),
+            Scope::User(model.people[1].id),
+        ] {
+            let mut ids = Vec::new();
+            let mut after = None;
+            loop {
+                let part = session_list::list_after(rig.reader(), scope, after, 7, model.now)
+                    .await
+                    .unwrap();
+                let Some(last) = part.last() else { break };
+                after = Some((last.created_at, last.id));
+                ids.extend(part.iter().map(|session| session.id));
+            }
+            let newest = SessionSort::default();
+            assert_eq!(ids, model.list(scope, &SessionFilter::default(), newest));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn my_sessions_begin_with_this_one_and_show_the_others_by_activity() {
+    on_each(async |rig| {
+        let mut dice = Dice(4_242);
+        let model = Model::fill(rig, &mut dice, 120).await;
+        for person in &model.people {
+            let scope = Scope::User(person.id);
+            let filter = SessionFilter {
+                state: Some(State::Active),
+                ..SessionFilter::default()
+            };
+            let by_activity = SessionSort {
+                key: SortKey::LastActivityAt,
+                descending: true,
+            };
+            let mut expected = model.list(scope, &filter, by_activity);
+            let current = expected.last().copied();
+            if let Some(current) = expected.pop() {
+                expected.insert(0, current);
+            }
+            let query = SessionQuery {
+                page_size: PageSize::new(100).unwrap(),
+                ..SessionQuery::default()
+            };
+            let page = session_list::own(rig.reader(), person.id, current, &query, model.now)
+                .await
+                .unwrap();
+            assert_eq!(
+                page.items
+                    .iter()
+                    .map(|session| session.id)
+                    .collect::<Vec<_>>(),
+                expected
+            );
+            assert_eq!(page.total, expected.len() as u64);
+            assert_eq!(
+                page.items.iter().filter(|session| session.current).count(),
+                usize::from(current.is_some())
+            );
+            let ended = SessionQuery {
+                filter: SessionFilter {
+                    state: Some(State::Ended),
+                    ..SessionFilter::default()
+                },
+                ..query
+            };
+            let page = session_list::own(rig.reader(), person.id, current, &ended, model.now)
+                .await
+                .unwrap();
+            let expected = model.list(scope, &ended.filter, by_activity);
+            assert_eq!(
+                page.items
+                    .iter()
+                    .map(|session| session.id)
+                    .collect::<Vec<_>>(),
+                expected
+            );
+        }
+    })
+    .await;
+}
