@@ -84,7 +84,8 @@ async fn every_answer_is_one_that_the_document_lists() {
     let member = app.browser_of(&nora).await;
     let unknown = uuid::Uuid::now_v7();
     let mut seen = std::collections::BTreeSet::new();
-    for (path, item) in document["paths"].as_object().expect("paths") {
+    let paths = document["paths"].as_object().expect("paths").iter();
+    for (path, item) in paths.filter(|(path, _)| path.starts_with("/api/")) {
         for (method, operation) in item.as_object().expect("operations") {
             let id = unknown.to_string();
             let address = path.replace("{id}", &id).replace("{requestId}", &id);
@@ -104,14 +105,14 @@ async fn every_answer_is_one_that_the_document_lists() {
                 assert!(!listed.is_null(), "{method} {path} answered {status}, which is not listed: {}", answer.text());
                 let kind = answer.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().to_owned();
                 match listed["content"].as_object() {
-                    Some(content) if path.starts_with("/api") => {
+                    Some(content) => {
                         let schema = content.get(&kind).unwrap_or_else(|| panic!("{method} {path} {status}: {kind}"));
                         let mut broken = Vec::new();
                         violations(&document, &schema["schema"], &answer.json(), "body", &mut broken);
                         assert_eq!(broken, Vec::<String>::new(), "{method} {path} {status}");
                         seen.insert(status);
                     }
-                    _ => assert!(answer.status < 300 || !path.starts_with("/api"), "{method} {path} {status}"),
+                    None => assert_eq!((answer.status, answer.text().as_str()), (204, ""), "{method} {path}"),
                 }
             }
         }

@@ -15,6 +15,7 @@ both_databases!(
     a_lock_ends_no_session,
     twenty_failures_from_one_address_are_enough,
     two_hundred_wrong_passwords_at_once_are_five_tries,
+    a_flood_of_made_up_names_is_forgotten_and_frees_no_account,
     the_cookie_has_exactly_these_attributes,
     keep_me_signed_in_gives_the_cookie_an_age,
     signing_in_again_replaces_the_session,
@@ -185,6 +186,28 @@ async fn two_hundred_wrong_passwords_at_once_are_five_tries() {
     assert_eq!(events("action=sign_in&outcome=wrong_password").await, 5, "so many were compared for a try");
     assert_eq!(events("action=user.locked").await, 1);
     anon.sign_in(&nora).await.problem(401, "sign_in_failed");
+}
+
+async fn a_flood_of_made_up_names_is_forgotten_and_frees_no_account() {
+    let (app, anon, _) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    for _ in 0..4 {
+        anon.sign_in_as(&nora.email, "a wrong password").await.problem(401, "sign_in_failed");
+    }
+    for number in 0..6 {
+        let flood = app.anonymous().at(&format!("198.51.100.{number}"));
+        // Some of them are even locked.
+        for _ in 0..=number {
+            app.advance(std::time::Duration::from_secs(1));
+            flood.sign_in_as(&format!("nobody-{number}@acme.test"), "a wrong password").await.problem(401, "sign_in_failed");
+        }
+    }
+    assert_eq!(app.service().purge_attempts(2).await, Ok(4), "the newest two names are left");
+    assert_eq!(app.service().purge_attempts(0).await, Ok(2));
+    anon.sign_in_as(&nora.email, "a wrong password").await.problem(401, "sign_in_failed");
+    anon.sign_in(&nora).await.problem(401, "sign_in_failed");
+    assert_eq!(app.service().purge_attempts(0).await, Ok(0), "hers stays");
+    assert_eq!(app.service().unlock_user(&nora.email).await, Ok(true));
 }
 
 async fn the_cookie_has_exactly_these_attributes() {
