@@ -58,7 +58,7 @@ impl Service {
         let taken_at = self.now();
         self.take_attempt(facts, taken_at, AuditAction::SignIn)
             .await?;
-        let key = account_key(&input.email);
+        let key = attempt_key(&input.email);
         let Some(_turn) = self.inner.turns.wait(key.clone()).await else {
             count_sign_in(AuditOutcome::Throttled);
             return Err(Error::TooManyAttempts(1));
@@ -330,6 +330,17 @@ pub(super) fn account_key(name: &str) -> String {
         .filter(|c| !c.is_control())
         .take(254)
         .collect()
+}
+
+/// The key that an attempt is counted under. People type passwords into the wrong field, so what is no
+/// address is not kept: all of it counts as one name, which no account can have.
+fn attempt_key(name: &str) -> String {
+    let key = account_key(name);
+    if rollcall_core::Email::parse(&key).is_some() {
+        key
+    } else {
+        "(no address)".to_owned()
+    }
 }
 
 pub(super) fn user_ref(user: &UserRecord) -> UserRef {
