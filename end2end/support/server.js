@@ -58,6 +58,10 @@ export class Server {
     return join(this.folder, "data");
   }
 
+  get running() {
+    return this.#process !== undefined;
+  }
+
   get url() {
     return `http://localhost:${this.port}`;
   }

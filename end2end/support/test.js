@@ -66,17 +66,22 @@ export const test = base.extend({
   ],
   /** How to start a server for this test alone; without it the test uses its file's. */
   fresh: [undefined, { option: true }],
+  /** How to start one for all tests of the file; see `serve`. */
+  shared: [undefined, { option: true }],
   /** The test's server. */
-  server: async ({ fresh }, use) => {
-    if (!fresh) return use(current);
-    const server = await Server.prepare(fresh);
-    try {
-      await server.start();
-      await use(server);
-    } finally {
-      await server.remove();
-    }
-  },
+  server: [
+    async ({ fresh, shared }, use) => {
+      const server = (!fresh && current) || (await Server.prepare(fresh ?? shared));
+      if (!fresh) current = server;
+      try {
+        if (!server.running) await server.start();
+        await use(server);
+      } finally {
+        if (fresh) await server.remove();
+      }
+    },
+    { timeout: 120_000 },
+  ],
   /** Where it is. */
   baseURL: async ({ server }, use) => use(server.url),
   context: async ({ context, watch }, use) => use(await watch.follow(context)),
@@ -96,12 +101,9 @@ export const test = base.extend({
 let current;
 
 /** A server for all tests of a file; `fresh` is for tests that change too much to share one. */
-export function serve(options) {
-  test.beforeAll(async () => {
-    test.setTimeout(120_000);
-    current = await Server.prepare(options);
-    await current.start();
-  });
+export function serve(shared = {}) {
+  // Not started in `beforeAll`: what Playwright prepares for a test needs the address before that.
+  test.use({ shared });
   test.afterAll(async () => {
     const server = current;
     current = undefined;
