@@ -7,7 +7,7 @@ use axum::response::Response;
 use pulldown_cmark::{Options, Parser, html};
 
 use super::Shared;
-use super::simple_page::{answer, escaped, page};
+use super::simple_page::{Layout, answer, escaped, page};
 
 static TEXT: LazyLock<String> = LazyLock::new(|| {
     let source = include_str!("../../../../docs/troubleshooting.md");
@@ -25,8 +25,9 @@ pub(super) async fn troubleshooting(State(http): State<Shared>) -> Response {
         ),
         None => "<p>Whom to ask here: an administrator of this server.</p>\n".to_owned(),
     };
-    let back = "<p><a href=\"/\">Back to Rollcall</a></p>\n";
+    let back = "<p><a class=\"button\" href=\"/\">Back to Rollcall</a></p>\n";
     answer(page(
+        Layout::Document,
         "Troubleshooting",
         &format!("{}{contact}{back}", *TEXT),
         "",

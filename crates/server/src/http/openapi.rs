@@ -89,6 +89,11 @@ pub(super) struct AuditListParameters {
         user_requests::list, user_requests::end,
         operations::healthy, operations::ready, operations::metrics,
     ),
+    tags(
+        (name = "Signing in"), (name = "My account"), (name = "Sessions"), (name = "Users"), (name = "Audit"),
+        (name = "Rediacc", description = "The calls of Rediacc's console, with its field names"),
+        (name = "Operations"),
+    ),
     components(schemas(ProblemDocument, FieldError, State, Kind, AuditAction, AuditOutcome)),
     modifiers(&Securities, &CommonAnswers, &Words, &Ids),
     security(("session_cookie" = []), ("bearer_token" = [])),
@@ -288,17 +293,17 @@ mod tests {
             .collect();
         let table = include_str!("../http.rs");
         let mut routes = std::collections::BTreeSet::new();
-        for line in table
-            .lines()
-            .filter(|line| line.trim().starts_with(".route(\"/api/"))
-        {
-            let path = line.split('"').nth(1).unwrap();
-            if path.starts_with("/api/openapi") || path.starts_with("/api/docs") {
+        for route in table.split(".route(").skip(1) {
+            let path = route.split('"').nth(1).unwrap();
+            if !path.starts_with("/api/")
+                || path.starts_with("/api/openapi")
+                || path.starts_with("/api/docs")
+            {
                 continue;
             }
             let path = path.replace("/UserRequest/{id}", "/UserRequest/{requestId}");
             for method in ["get", "post", "delete", "patch", "put"] {
-                if line.contains(&format!("{method}(")) {
+                if route.contains(&format!("{method}(")) {
                     routes.insert(format!("{} {path}", method.to_uppercase()));
                 }
             }

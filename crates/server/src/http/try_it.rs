@@ -17,7 +17,12 @@ const MAIN: &str = "<h1>Rollcall API</h1>\n\
 /// The page.
 pub(super) async fn page() -> Response {
     let script = "<script src=\"/api/docs/try.js\" defer></script>\n";
-    let mut response = simple_page::answer(simple_page::page("API", MAIN, script));
+    let mut response = simple_page::answer(simple_page::page(
+        simple_page::Layout::Document,
+        "API",
+        MAIN,
+        script,
+    ));
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
