@@ -73,9 +73,7 @@ impl Service {
         let mut total = 0;
         loop {
             let purged = self
-                .write(move |tx, _| {
-                    Box::pin(async move { db::attempts::purge(tx, keep).await })
-                })
+                .write(move |tx, _| Box::pin(async move { db::attempts::purge(tx, keep).await }))
                 .await?;
             total += purged;
             if purged == 0 {

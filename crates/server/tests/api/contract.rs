@@ -4,13 +4,21 @@ use serde_json::{Value, json};
 
 use crate::support::{NewRow, PASSWORD, TestApp};
 
-both_databases!(every_answer_is_one_that_the_document_lists, answers_have_the_fields_that_the_document_requires);
+both_databases!(
+    every_answer_is_one_that_the_document_lists,
+    answers_have_the_fields_that_the_document_requires
+);
 
 fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     match schema["$ref"].as_str() {
         Some(reference) => {
             let pointer = reference.trim_start_matches('#');
-            resolve(document, document.pointer(pointer).unwrap_or_else(|| panic!("{reference}")))
+            resolve(
+                document,
+                document
+                    .pointer(pointer)
+                    .unwrap_or_else(|| panic!("{reference}")),
+            )
         }
         None => schema,
     }
@@ -48,7 +56,9 @@ fn violations(document: &Value, schema: &Value, value: &Value, at: &str, found: 
     };
     match &schema["type"] {
         Value::String(kind) if !is(kind) => found.push(format!("{at}: no {kind}: {value}")),
-        Value::Array(kinds) if !kinds.iter().any(|kind| is(kind.as_str().expect("a word"))) => found.push(format!("{at}: none of {kinds:?}: {value}")),
+        Value::Array(kinds) if !kinds.iter().any(|kind| is(kind.as_str().expect("a word"))) => {
+            found.push(format!("{at}: none of {kinds:?}: {value}"))
+        }
         _ => {}
     }
     if let Some(words) = schema["enum"].as_array()
@@ -63,7 +73,8 @@ fn violations(document: &Value, schema: &Value, value: &Value, at: &str, found: 
             }
         }
     }
-    if let (Some(properties), Some(fields)) = (schema["properties"].as_object(), value.as_object()) {
+    if let (Some(properties), Some(fields)) = (schema["properties"].as_object(), value.as_object())
+    {
         for (name, field) in fields {
             if let Some(schema) = properties.get(name) {
                 violations(document, schema, field, &format!("{at}.{name}"), found);
@@ -93,26 +104,61 @@ async fn every_answer_is_one_that_the_document_lists() {
             let answers = [
                 anon.ask(verb.clone(), &address).await,
                 member.ask(verb.clone(), &address).await,
-                admin.ask(verb.clone(), &format!("{address}?surprise=1")).await,
-                admin.ask(verb.clone(), &address).body("text/plain", "x").await,
-                admin.ask(verb.clone(), &address).body("application/json", "{").await,
-                admin.ask(verb.clone(), &address).body("application/json", vec![b' '; 70_000]).await,
-                anon.ask(verb.clone(), &address).header("sec-fetch-site", "cross-site").await,
+                admin
+                    .ask(verb.clone(), &format!("{address}?surprise=1"))
+                    .await,
+                admin
+                    .ask(verb.clone(), &address)
+                    .body("text/plain", "x")
+                    .await,
+                admin
+                    .ask(verb.clone(), &address)
+                    .body("application/json", "{")
+                    .await,
+                admin
+                    .ask(verb.clone(), &address)
+                    .body("application/json", vec![b' '; 70_000])
+                    .await,
+                anon.ask(verb.clone(), &address)
+                    .header("sec-fetch-site", "cross-site")
+                    .await,
             ];
             for answer in answers {
                 let status = answer.status.to_string();
                 let listed = &operation["responses"][&status];
-                assert!(!listed.is_null(), "{method} {path} answered {status}, which is not listed: {}", answer.text());
-                let kind = answer.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().to_owned();
+                assert!(
+                    !listed.is_null(),
+                    "{method} {path} answered {status}, which is not listed: {}",
+                    answer.text()
+                );
+                let kind = answer
+                    .header("content-type")
+                    .unwrap_or_default()
+                    .split(';')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
                 match listed["content"].as_object() {
                     Some(content) => {
-                        let schema = content.get(&kind).unwrap_or_else(|| panic!("{method} {path} {status}: {kind}"));
+                        let schema = content
+                            .get(&kind)
+                            .unwrap_or_else(|| panic!("{method} {path} {status}: {kind}"));
                         let mut broken = Vec::new();
-                        violations(&document, &schema["schema"], &answer.json(), "body", &mut broken);
+                        violations(
+                            &document,
+                            &schema["schema"],
+                            &answer.json(),
+                            "body",
+                            &mut broken,
+                        );
                         assert_eq!(broken, Vec::<String>::new(), "{method} {path} {status}");
                         seen.insert(status);
                     }
-                    None => assert_eq!((answer.status, answer.text().as_str()), (204, ""), "{method} {path}"),
+                    None => assert_eq!(
+                        (answer.status, answer.text().as_str()),
+                        (204, ""),
+                        "{method} {path}"
+                    ),
                 }
             }
         }
@@ -127,15 +173,41 @@ async fn answers_have_the_fields_that_the_document_requires() {
     let document = anon.get("/api/openapi.json").await.ok();
     let nora = app.member().await;
     let (id, _) = app.open_session(&nora, NewRow::default()).await;
-    admin.delete(&format!("/api/v1/sessions/{id}")).json(&json!({ "reason": "lost" })).await.done();
-    anon.sign_in_as("nobody@acme.test", "a wrong password").await.problem(401, "sign_in_failed");
-    let sign_in = anon.post("/api/v1/sign-in", json!({ "email": nora.email, "password": PASSWORD, "token": true })).await.ok();
-    let mut answers = vec![("post", "/api/v1/sign-in".to_owned(), "/api/v1/sign-in", sign_in)];
+    admin
+        .delete(&format!("/api/v1/sessions/{id}"))
+        .json(&json!({ "reason": "lost" }))
+        .await
+        .done();
+    anon.sign_in_as("nobody@acme.test", "a wrong password")
+        .await
+        .problem(401, "sign_in_failed");
+    let sign_in = anon
+        .post(
+            "/api/v1/sign-in",
+            json!({ "email": nora.email, "password": PASSWORD, "token": true }),
+        )
+        .await
+        .ok();
+    let mut answers = vec![(
+        "post",
+        "/api/v1/sign-in".to_owned(),
+        "/api/v1/sign-in",
+        sign_in,
+    )];
     for (path, template) in [
         ("/api/v1/me".to_owned(), "/api/v1/me"),
-        ("/api/v1/me/sessions?state=".to_owned(), "/api/v1/me/sessions"),
-        ("/api/v1/sessions?page_size=100".to_owned(), "/api/v1/sessions"),
-        ("/api/v1/sessions/stats".to_owned(), "/api/v1/sessions/stats"),
+        (
+            "/api/v1/me/sessions?state=".to_owned(),
+            "/api/v1/me/sessions",
+        ),
+        (
+            "/api/v1/sessions?page_size=100".to_owned(),
+            "/api/v1/sessions",
+        ),
+        (
+            "/api/v1/sessions/stats".to_owned(),
+            "/api/v1/sessions/stats",
+        ),
         (format!("/api/v1/sessions/{id}"), "/api/v1/sessions/{id}"),
         ("/api/v1/audit?page_size=100".to_owned(), "/api/v1/audit"),
         ("/api/UserRequests".to_owned(), "/api/UserRequests"),
@@ -144,7 +216,8 @@ async fn answers_have_the_fields_that_the_document_requires() {
         answers.push(("get", path, template, body));
     }
     for (method, path, template, body) in answers {
-        let content = &document["paths"][template][method]["responses"]["200"]["content"]["application/json"]["schema"];
+        let content = &document["paths"][template][method]["responses"]["200"]["content"]["application/json"]
+            ["schema"];
         assert!(content.is_object(), "{template}");
         let mut broken = Vec::new();
         violations(&document, content, &body, "body", &mut broken);
@@ -160,7 +233,8 @@ fn undocumented(document: &Value, schema: &Value, value: &Value, at: &str) {
         Value::Object(fields) => {
             for (name, field) in fields {
                 let schema = known.iter().find(|(known, _)| known == name);
-                let (_, schema) = schema.unwrap_or_else(|| panic!("{at}.{name} is not in the document"));
+                let (_, schema) =
+                    schema.unwrap_or_else(|| panic!("{at}.{name} is not in the document"));
                 undocumented(document, schema, field, &format!("{at}.{name}"));
             }
         }
@@ -188,10 +262,18 @@ fn parts(document: &Value, schema: &Value) -> Vec<Value> {
 fn properties(document: &Value, schema: &Value) -> Vec<(String, Value)> {
     let all = parts(document, schema);
     let objects = all.iter().filter_map(|part| part["properties"].as_object());
-    objects.flat_map(|properties| properties.iter().map(|(name, schema)| (name.clone(), schema.clone()))).collect()
+    objects
+        .flat_map(|properties| {
+            properties
+                .iter()
+                .map(|(name, schema)| (name.clone(), schema.clone()))
+        })
+        .collect()
 }
 
 fn items_of(document: &Value, schema: &Value) -> Value {
     let all = parts(document, schema);
-    all.iter().find_map(|part| part.get("items").cloned()).unwrap_or(Value::Null)
+    all.iter()
+        .find_map(|part| part.get("items").cloned())
+        .unwrap_or(Value::Null)
 }

@@ -3,7 +3,9 @@
 use rollcall_core::EndReason;
 use serde_json::json;
 
-use crate::support::{Answer, DatabaseKind, NewRow, PASSWORD, TestApp, as_superuser, kind, minutes};
+use crate::support::{
+    Answer, DatabaseKind, NewRow, PASSWORD, TestApp, as_superuser, kind, minutes,
+};
 
 both_databases!(
     nothing_protected_is_answered_while_the_database_is_away,
@@ -42,7 +44,11 @@ fn name(app: &TestApp) -> String {
 #[track_caller]
 fn unavailable(answer: &Answer) {
     answer.problem(503, "unavailable");
-    let wait: u64 = answer.header("retry-after").expect("when to come again").parse().expect("seconds");
+    let wait: u64 = answer
+        .header("retry-after")
+        .expect("when to come again")
+        .parse()
+        .expect("seconds");
     assert!((1..=60).contains(&wait));
     assert_eq!(answer.cookies(), Vec::<String>::new());
 }
@@ -60,7 +66,15 @@ async fn nothing_protected_is_answered_while_the_database_is_away() {
     anon.get("/readyz").await.problem(503, "unavailable");
     anon.get("/healthz").await.ok();
     for client in [&admin, &program, &stranger] {
-        for path in ["/api/v1/me", "/api/v1/me/sessions", "/api/v1/sessions", "/api/v1/sessions/stats", &format!("/api/v1/sessions/{id}"), "/api/v1/audit", "/api/UserRequests"] {
+        for path in [
+            "/api/v1/me",
+            "/api/v1/me/sessions",
+            "/api/v1/sessions",
+            "/api/v1/sessions/stats",
+            &format!("/api/v1/sessions/{id}"),
+            "/api/v1/audit",
+            "/api/UserRequests",
+        ] {
             unavailable(&client.get(path).await);
         }
         unavailable(&client.delete(&format!("/api/v1/sessions/{id}")).await);
@@ -74,10 +88,18 @@ async fn nothing_protected_is_answered_while_the_database_is_away() {
     assert_eq!(page.cookies(), Vec::<String>::new());
     back(&app).await;
     anon.get("/readyz").await.ok();
-    assert!(admin.is_signed_in().await && program.is_signed_in().await && stranger.is_signed_in().await);
-    assert_eq!(admin.get(&format!("/api/v1/sessions/{id}")).await.ok()["state"], "active");
+    assert!(
+        admin.is_signed_in().await && program.is_signed_in().await && stranger.is_signed_in().await
+    );
+    assert_eq!(
+        admin.get(&format!("/api/v1/sessions/{id}")).await.ok()["state"],
+        "active"
+    );
     anon.sign_in(&nora).await.ok();
-    assert_eq!(admin.get("/api/v1/audit?action=token.reused").await.ok()["total"], 0);
+    assert_eq!(
+        admin.get("/api/v1/audit?action=token.reused").await.ok()["total"],
+        0
+    );
 }
 
 async fn a_token_check_without_a_read_closes_too() {
@@ -104,7 +126,10 @@ async fn a_refused_rotation_does_not_fail_the_request() {
     app.advance(minutes(6));
     // The table cannot be written; reading goes on.
     let (refuse, allow) = match kind() {
-        DatabaseKind::Sqlite => ("CREATE TRIGGER stop BEFORE UPDATE OF generation ON session BEGIN SELECT RAISE(ABORT, 'stop'); END", "DROP TRIGGER stop"),
+        DatabaseKind::Sqlite => (
+            "CREATE TRIGGER stop BEFORE UPDATE OF generation ON session BEGIN SELECT RAISE(ABORT, 'stop'); END",
+            "DROP TRIGGER stop",
+        ),
         DatabaseKind::Postgres => (
             "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''stop''; END'; \
              CREATE TRIGGER stop BEFORE UPDATE OF generation ON session FOR EACH ROW EXECUTE FUNCTION stop()",
@@ -130,7 +155,10 @@ async fn an_end_that_could_not_be_stored_is_no_end() {
     let id = program.session_id().await;
     let token = program.token().expect("a token");
     let (refuse, allow) = match kind() {
-        DatabaseKind::Sqlite => ("CREATE TRIGGER stop BEFORE UPDATE OF ended_at ON session BEGIN SELECT RAISE(ABORT, 'stop'); END", "DROP TRIGGER stop"),
+        DatabaseKind::Sqlite => (
+            "CREATE TRIGGER stop BEFORE UPDATE OF ended_at ON session BEGIN SELECT RAISE(ABORT, 'stop'); END",
+            "DROP TRIGGER stop",
+        ),
         DatabaseKind::Postgres => (
             "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''stop''; END'; \
              CREATE TRIGGER stop BEFORE UPDATE OF ended_at ON session FOR EACH ROW EXECUTE FUNCTION stop()",
@@ -139,14 +167,26 @@ async fn an_end_that_could_not_be_stored_is_no_end() {
     };
     app.sql(refuse).await;
     unavailable(&admin.delete(&format!("/api/v1/sessions/{id}")).await);
-    unavailable(&admin.delete(&format!("/api/v1/users/{}/sessions", nora.id)).await);
+    unavailable(
+        &admin
+            .delete(&format!("/api/v1/users/{}/sessions", nora.id))
+            .await,
+    );
     unavailable(&program.ask(http::Method::POST, "/api/v1/sign-out").await);
-    let change = json!({ "current_password": PASSWORD, "new_password": "nine loud geese before dawn" });
+    let change =
+        json!({ "current_password": PASSWORD, "new_password": "nine loud geese before dawn" });
     app.program_of(&nora).await;
     unavailable(&program.post("/api/v1/me/password", change).await);
-    assert!(app.holding(&token).is_signed_in().await, "nothing was changed");
+    assert!(
+        app.holding(&token).is_signed_in().await,
+        "nothing was changed"
+    );
     let events = admin.get(&format!("/api/v1/audit?session={id}")).await.ok();
-    assert_eq!((&events["total"], &events["items"][0]["outcome"]), (&json!(1), &json!("failed")), "{events}");
+    assert_eq!(
+        (&events["total"], &events["items"][0]["outcome"]),
+        (&json!(1), &json!("failed")),
+        "{events}"
+    );
     app.sql(allow).await;
     admin.delete(&format!("/api/v1/sessions/{id}")).await.done();
     assert!(!app.holding(&token).is_signed_in().await);
@@ -164,5 +204,8 @@ async fn what_was_ended_stays_ended_after_the_database_returns() {
     back(&app).await;
     assert!(app.service().probe().await);
     assert!(!program.is_signed_in().await);
-    assert_eq!(app.stored(id).await.ended.map(|(_, reason)| reason), Some(EndReason::EndedByAdministrator));
+    assert_eq!(
+        app.stored(id).await.ended.map(|(_, reason)| reason),
+        Some(EndReason::EndedByAdministrator)
+    );
 }

@@ -34,11 +34,16 @@ struct Row {
 
 impl Row {
     fn ended(&self, now: Timestamp) -> Option<Timestamp> {
-        self.ended_at.or((!self.asks && self.expires_at <= now).then_some(self.expires_at))
+        self.ended_at
+            .or((!self.asks && self.expires_at <= now).then_some(self.expires_at))
     }
 
     fn last_activity(&self, now: Timestamp) -> Timestamp {
-        if self.asks { now } else { self.last_activity_at }
+        if self.asks {
+            now
+        } else {
+            self.last_activity_at
+        }
     }
 
     fn duration(&self, now: Timestamp) -> i64 {
@@ -57,14 +62,19 @@ impl Row {
             "user" => self.user.cmp(&other.user),
             "name" => self.name.to_lowercase().cmp(&other.name.to_lowercase()),
             "ip" => self.address().cmp(&other.address()),
-            "browser" => self.browser.to_lowercase().cmp(&other.browser.to_lowercase()),
+            "browser" => self
+                .browser
+                .to_lowercase()
+                .cmp(&other.browser.to_lowercase()),
             "created_at" => self.created_at.cmp(&other.created_at),
             "last_activity_at" => self.last_activity(now).cmp(&other.last_activity(now)),
             "duration" => self.duration(now).cmp(&other.duration(now)),
             // Active before ended, newest first within each.
             "state" => {
                 let ended = (self.ended(now).is_some()).cmp(&other.ended(now).is_some());
-                return ended.then(other.created_at.cmp(&self.created_at)).then(other.id.cmp(&self.id));
+                return ended
+                    .then(other.created_at.cmp(&self.created_at))
+                    .then(other.id.cmp(&self.id));
             }
             _ => unreachable!("{key}"),
         }
@@ -73,7 +83,13 @@ impl Row {
 
     fn contains(&self, search: &str) -> bool {
         let search = search.to_lowercase();
-        [self.user.clone(), self.ip.to_string(), self.name.to_lowercase()].iter().any(|text| text.contains(&search))
+        [
+            self.user.clone(),
+            self.ip.to_string(),
+            self.name.to_lowercase(),
+        ]
+        .iter()
+        .any(|text| text.contains(&search))
     }
 }
 
@@ -82,7 +98,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 
@@ -93,13 +112,46 @@ impl Dice {
 }
 
 const NAMES: &[&str] = &[
-    "Firefox on Linux", "firefox on linux", "nightly backup", "100% sure", "under_score", "\"quoted\"", "it's", "a*b", "back\\slash",
-    "semi;colon", "Überwachung", "überwachung 2", "Ελλάδα", "日本語の名前", "x", "%", "_", "<script>alert(1)</script>", "a  b",
+    "Firefox on Linux",
+    "firefox on linux",
+    "nightly backup",
+    "100% sure",
+    "under_score",
+    "\"quoted\"",
+    "it's",
+    "a*b",
+    "back\\slash",
+    "semi;colon",
+    "Überwachung",
+    "überwachung 2",
+    "Ελλάδα",
+    "日本語の名前",
+    "x",
+    "%",
+    "_",
+    "<script>alert(1)</script>",
+    "a  b",
 ];
 
-const ADDRESSES: &[&str] = &["10.0.0.9", "10.0.0.10", "192.0.2.1", "2001:db8:77::1", "2001:db8:77::ff", "::1", "fe80::1", "203.0.113.200"];
+const ADDRESSES: &[&str] = &[
+    "10.0.0.9",
+    "10.0.0.10",
+    "192.0.2.1",
+    "2001:db8:77::1",
+    "2001:db8:77::ff",
+    "::1",
+    "fe80::1",
+    "203.0.113.200",
+];
 
-const AGENTS: &[(&str, &str)] = &[("Firefox", "Linux"), ("Chrome", "Windows"), ("Safari", "iOS"), ("curl", ""), ("", "Linux"), ("", "")];
+const AGENTS: &[(&str, &str)] = &[
+    ("Firefox", "Linux"),
+    ("Chrome", "Windows"),
+    ("Safari", "iOS"),
+    ("curl", ""),
+    ("", "Linux"),
+    ("", ""),
+];
 
 fn browser_line(browser: &str, system: &str) -> String {
     match (browser, system) {
@@ -114,16 +166,23 @@ async fn world() -> (TestApp, Client, Vec<Row>) {
     let (app, _, _) = TestApp::start().with_admin().await;
     let fleet = app.organisation("Fleet").await;
     let other = app.organisation("Other").await;
-    let stranger = app.user(other, BuiltInRole::Member, "stranger@fleet.test").await;
+    let stranger = app
+        .user(other, BuiltInRole::Member, "stranger@fleet.test")
+        .await;
     let mut people = Vec::new();
     for number in 0..12 {
-        let email = format!("{}-{number}@fleet.test", ["ana", "o'brien_x", "zoë", "mid%le"][number % 4]);
+        let email = format!(
+            "{}-{number}@fleet.test",
+            ["ana", "o'brien_x", "zoë", "mid%le"][number % 4]
+        );
         people.push(app.user(fleet, BuiltInRole::Member, &email).await);
     }
     let mut dice = Dice(20_261_122);
     let mut rows = Vec::new();
     for _ in 0..90 {
-        app.advance(seconds([0, 0, 1, 40, 90][usize::try_from(dice.below(5)).expect("small")]));
+        app.advance(seconds(
+            [0, 0, 1, 40, 90][usize::try_from(dice.below(5)).expect("small")],
+        ));
         let person = dice.of(&people).clone();
         let row = new_row(&mut dice);
         rows.push(store(&app, &person, row.clone(), false).await);
@@ -137,7 +196,9 @@ async fn world() -> (TestApp, Client, Vec<Row>) {
     }
     // Some expire unseen, some live on.
     app.advance(minutes(14));
-    let boss = app.user(fleet, BuiltInRole::SessionManager, "boss@fleet.test").await;
+    let boss = app
+        .user(fleet, BuiltInRole::SessionManager, "boss@fleet.test")
+        .await;
     let (id, token) = app.open_session(&boss, NewRow::default()).await;
     let now = app.now();
     rows.push(Row {
@@ -155,9 +216,18 @@ async fn world() -> (TestApp, Client, Vec<Row>) {
     });
     app.advance(minutes(3));
     let client = app.holding(&token);
-    let ended = rows.iter().filter(|row| row.ended(app.now()).is_some()).count();
-    let expired = rows.iter().filter(|row| row.ended_at.is_none() && row.ended(app.now()).is_some()).count();
-    assert!(ended > 15 && expired > 10 && ended < 80, "{ended} {expired}");
+    let ended = rows
+        .iter()
+        .filter(|row| row.ended(app.now()).is_some())
+        .count();
+    let expired = rows
+        .iter()
+        .filter(|row| row.ended_at.is_none() && row.ended(app.now()).is_some())
+        .count();
+    assert!(
+        ended > 15 && expired > 10 && ended < 80,
+        "{ended} {expired}"
+    );
     (app, client, rows)
 }
 
@@ -195,7 +265,8 @@ async fn store(app: &TestApp, person: &Person, row: NewRow, asks: bool) -> Row {
 async fn end(app: &TestApp, row: &mut Row) {
     let now = app.now();
     if row.ended(now).is_none() {
-        app.store_end(row.id.parse().expect("an id"), EndReason::SignedOut).await;
+        app.store_end(row.id.parse().expect("an id"), EndReason::SignedOut)
+            .await;
         row.ended_at = Some(now);
     }
 }
@@ -204,10 +275,22 @@ async fn whole(client: &Client, query: &str, page_size: usize) -> (Vec<String>, 
     let mut ids = Vec::new();
     let mut number = 1;
     loop {
-        let page = client.get(&format!("/api/v1/sessions?page_size={page_size}&page={number}&{query}")).await.ok();
-        assert_eq!((&page["page"], &page["page_size"]), (&Value::from(number), &Value::from(page_size)));
+        let page = client
+            .get(&format!(
+                "/api/v1/sessions?page_size={page_size}&page={number}&{query}"
+            ))
+            .await
+            .ok();
+        assert_eq!(
+            (&page["page"], &page["page_size"]),
+            (&Value::from(number), &Value::from(page_size))
+        );
         let items = page["items"].as_array().expect("a list");
-        ids.extend(items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()));
+        ids.extend(
+            items
+                .iter()
+                .map(|item| item["id"].as_str().expect("an id").to_owned()),
+        );
         if items.len() < page_size {
             return (ids, page);
         }
@@ -217,7 +300,16 @@ async fn whole(client: &Client, query: &str, page_size: usize) -> (Vec<String>, 
 
 async fn every_order_is_total_and_as_it_says() {
     let (app, client, rows) = world().await;
-    for key in ["user", "name", "ip", "browser", "state", "created_at", "last_activity_at", "duration"] {
+    for key in [
+        "user",
+        "name",
+        "ip",
+        "browser",
+        "state",
+        "created_at",
+        "last_activity_at",
+        "duration",
+    ] {
         for descending in [false, true] {
             let mut expected = rows.clone();
             expected.sort_by(|one, other| one.compare(other, key, app.now()));
@@ -238,20 +330,66 @@ async fn every_order_is_total_and_as_it_says() {
         }
     }
     let (newest_first, _) = whole(&client, "sort=-created_at", 10).await;
-    assert_eq!(whole(&client, "", 10).await.0, newest_first, "newest first to start with");
+    assert_eq!(
+        whole(&client, "", 10).await.0,
+        newest_first,
+        "newest first to start with"
+    );
 }
 
 async fn every_filter_and_search_finds_what_the_model_finds() {
     let (app, client, rows) = world().await;
     let now = app.now();
     let searches = [
-        "", "a", "ana", "ANA-", "fleet", "o'brien", "O'BRIEN_X-1", "zoë", "ZOË", "%", "_", "mid%le", "\"", "'", "*", "\\", ";", "10.0.0.1", "10.0.0.10",
-        "2001:db8:77", "2001:DB8:77::FF", "::1", ":", "Linux", "nightly", "ÜBERWACHUNG", "überw", "ΕΛΛΆΔΑ", "日本", "日本語", "x", "<script>", "a  b", "no such thing",
-        "OR 1=1", "NEAR", "AND", "boss@fleet.test", "fleet.test Firefox", "stranger",
+        "",
+        "a",
+        "ana",
+        "ANA-",
+        "fleet",
+        "o'brien",
+        "O'BRIEN_X-1",
+        "zoë",
+        "ZOË",
+        "%",
+        "_",
+        "mid%le",
+        "\"",
+        "'",
+        "*",
+        "\\",
+        ";",
+        "10.0.0.1",
+        "10.0.0.10",
+        "2001:db8:77",
+        "2001:DB8:77::FF",
+        "::1",
+        ":",
+        "Linux",
+        "nightly",
+        "ÜBERWACHUNG",
+        "überw",
+        "ΕΛΛΆΔΑ",
+        "日本",
+        "日本語",
+        "x",
+        "<script>",
+        "a  b",
+        "no such thing",
+        "OR 1=1",
+        "NEAR",
+        "AND",
+        "boss@fleet.test",
+        "fleet.test Firefox",
+        "stranger",
     ];
     for search in searches {
         for (state, ended) in [("", None), ("active", Some(false)), ("ended", Some(true))] {
-            for kind in [None, Some(Kind::Console), Some(Kind::Api), Some(Kind::Client)] {
+            for kind in [
+                None,
+                Some(Kind::Console),
+                Some(Kind::Api),
+                Some(Kind::Client),
+            ] {
                 if !search.is_empty() && kind == Some(Kind::Client) {
                     continue;
                 }
@@ -291,12 +429,20 @@ async fn the_cards_are_what_the_rows_add_up_to() {
         assert_eq!(stats["total"], rows.len(), "round {round}");
         assert_eq!(stats["active"], active, "round {round}");
         assert_eq!(stats["unique_users"], users.len(), "round {round}");
-        let told = stats["average_duration_minutes"].as_f64().expect("a number");
-        assert!((told - average).abs() <= 0.0501, "round {round}: {told}, not {average}");
+        let told = stats["average_duration_minutes"]
+            .as_f64()
+            .expect("a number");
+        assert!(
+            (told - average).abs() <= 0.0501,
+            "round {round}: {told}, not {average}"
+        );
         match round {
             0 | 3 => drop(app.service().sweep().await.expect("the database answers")),
             1 => {
-                let index = rows.iter().position(|row| row.ended(now).is_none()).expect("one lives");
+                let index = rows
+                    .iter()
+                    .position(|row| row.ended(now).is_none())
+                    .expect("one lives");
                 end(&app, &mut rows[index]).await;
             }
             2 => app.advance(minutes(9)),
@@ -309,7 +455,12 @@ async fn sweeping_and_restarting_change_nothing_that_is_shown() {
     let (app, client, _) = world().await;
     let everything = async || {
         let mut shown = Vec::new();
-        for path in ["/api/v1/sessions?page_size=100", "/api/v1/sessions?page_size=100&sort=duration&state=ended", "/api/v1/sessions/stats", "/api/UserRequests"] {
+        for path in [
+            "/api/v1/sessions?page_size=100",
+            "/api/v1/sessions?page_size=100&sort=duration&state=ended",
+            "/api/v1/sessions/stats",
+            "/api/UserRequests",
+        ] {
             shown.push(client.get(path).await.ok());
         }
         shown

@@ -11,9 +11,15 @@ both_databases!(
 async fn health_and_readiness_tell_nothing_about_the_server() {
     let (_, anon, _) = TestApp::start().with_admin().await;
     for path in ["/healthz", "/readyz"] {
-        assert_eq!(anon.get(path).await.ok(), serde_json::json!({ "status": "ok" }));
+        assert_eq!(
+            anon.get(path).await.ok(),
+            serde_json::json!({ "status": "ok" })
+        );
     }
-    anon.get("/healthz").header("cookie", "__Host-rollcall=x; __Host-rollcall=y").await.ok();
+    anon.get("/healthz")
+        .header("cookie", "__Host-rollcall=x; __Host-rollcall=y")
+        .await
+        .ok();
 }
 
 async fn the_figures_count_what_happened() {
@@ -22,8 +28,16 @@ async fn the_figures_count_what_happened() {
     // The figures are the process's, so other tests count too: only growth can be told.
     let figure = async |name: &str| {
         let text = anon.get("/metrics").await.text();
-        let line = text.lines().find(|line| line.starts_with(name)).map(str::to_owned);
-        line.and_then(|line| line.rsplit(' ').next().and_then(|number| number.parse::<f64>().ok())).unwrap_or(0.0)
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(name))
+            .map(str::to_owned);
+        line.and_then(|line| {
+            line.rsplit(' ')
+                .next()
+                .and_then(|number| number.parse::<f64>().ok())
+        })
+        .unwrap_or(0.0)
     };
     let names = [
         "rollcall_sign_ins_total{outcome=\"success\"}",
@@ -36,13 +50,30 @@ async fn the_figures_count_what_happened() {
         before.push(figure(name).await);
     }
     let signed_in = anon.sign_in(&nora).await.ok();
-    anon.sign_in_as(&nora.email, "a wrong password").await.problem(401, "sign_in_failed");
-    admin.delete(&format!("/api/v1/sessions/{}", signed_in["session"]["id"].as_str().expect("an id"))).await.done();
+    anon.sign_in_as(&nora.email, "a wrong password")
+        .await
+        .problem(401, "sign_in_failed");
+    admin
+        .delete(&format!(
+            "/api/v1/sessions/{}",
+            signed_in["session"]["id"].as_str().expect("an id")
+        ))
+        .await
+        .done();
     for (name, before) in names.iter().zip(before) {
-        assert!(figure(name).await > before, "{name}: {before}\n{}", anon.get("/metrics").await.text());
+        assert!(
+            figure(name).await > before,
+            "{name}: {before}\n{}",
+            anon.get("/metrics").await.text()
+        );
     }
     let text = anon.get("/metrics").await.text();
-    for word in [nora.email.as_str(), "rc_s_", TestApp::ADMIN, &nora.id.to_string()] {
+    for word in [
+        nora.email.as_str(),
+        "rc_s_",
+        TestApp::ADMIN,
+        &nora.id.to_string(),
+    ] {
         assert!(!text.contains(word), "{word}");
     }
 }
@@ -55,5 +86,9 @@ async fn live_sessions_are_counted() {
     }
     assert_eq!(app.service().count_live().await, Ok(4));
     app.advance(crate::support::minutes(30));
-    assert_eq!(app.service().count_live().await, Ok(0), "expired, though nobody has swept");
+    assert_eq!(
+        app.service().count_live().await,
+        Ok(0),
+        "expired, though nobody has swept"
+    );
 }

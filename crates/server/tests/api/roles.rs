@@ -90,13 +90,25 @@ impl World {
         let mut callers = Vec::new();
         for role in CALLERS {
             callers.push(match role {
-                Some(role) => Some(app.user(acme, role, &format!("{}@acme.test", role.key())).await),
+                Some(role) => Some(
+                    app.user(acme, role, &format!("{}@acme.test", role.key()))
+                        .await,
+                ),
                 None => None,
             });
         }
-        let colleague = app.user(acme, BuiltInRole::Member, "colleague@acme.test").await;
-        let foreigner = app.user(globex, BuiltInRole::Member, "foreigner@globex.test").await;
-        Self { app, callers, colleague, foreigner }
+        let colleague = app
+            .user(acme, BuiltInRole::Member, "colleague@acme.test")
+            .await;
+        let foreigner = app
+            .user(globex, BuiltInRole::Member, "foreigner@globex.test")
+            .await;
+        Self {
+            app,
+            callers,
+            colleague,
+            foreigner,
+        }
     }
 
     fn person(&self, target: Target, caller: Option<&Person>) -> Option<Person> {
@@ -158,19 +170,33 @@ async fn every_role_gets_exactly_what_the_table_says() {
     for row in TABLE {
         for (caller, expected) in world.callers.iter().zip(row.3) {
             let status = world.status(row, caller.as_ref()).await;
-            let who = caller.as_ref().map_or("nobody", |person| person.role.name());
-            assert_eq!(status, expected, "{who}: {} {} on {:?}", row.0, row.1, row.2);
+            let who = caller
+                .as_ref()
+                .map_or("nobody", |person| person.role.name());
+            assert_eq!(
+                status, expected,
+                "{who}: {} {} on {:?}",
+                row.0, row.1, row.2
+            );
         }
     }
     // Nothing that the API describes is missing in the table.
     let document = anon.get("/api/openapi.json").await.ok();
     let paths = document["paths"].as_object().expect("paths");
-    let described: BTreeSet<_> = paths.iter().flat_map(|(path, item)| operations(path, item)).collect();
-    let tested: BTreeSet<_> = TABLE.iter().map(|row| format!("{} {}", row.0, row.1)).collect();
+    let described: BTreeSet<_> = paths
+        .iter()
+        .flat_map(|(path, item)| operations(path, item))
+        .collect();
+    let tested: BTreeSet<_> = TABLE
+        .iter()
+        .map(|row| format!("{} {}", row.0, row.1))
+        .collect();
     assert_eq!(described, tested);
 }
 
 fn operations(path: &str, item: &Value) -> Vec<String> {
     let methods = item.as_object().expect("operations").keys();
-    methods.map(|method| format!("{} {path}", method.to_uppercase())).collect()
+    methods
+        .map(|method| format!("{} {path}", method.to_uppercase()))
+        .collect()
 }

@@ -28,7 +28,11 @@ both_databases!(
 // Sends exactly this token and takes nothing over.
 async fn present(app: &TestApp, token: &str) -> Answer {
     let bearer = format!("Bearer {token}");
-    app.anonymous().get("/api/v1/me").bare().header("authorization", bearer).await
+    app.anonymous()
+        .get("/api/v1/me")
+        .bare()
+        .header("authorization", bearer)
+        .await
 }
 
 async fn accepted(app: &TestApp, token: &str) -> Option<String> {
@@ -46,7 +50,10 @@ async fn refused(app: &TestApp, token: &str) {
 
 async fn alarms(app: &TestApp, id: SessionId) -> u64 {
     let admin = app.browser_of(&app.admin().await).await;
-    let page = admin.get(&format!("/api/v1/audit?action=token.reused&session={id}")).await.ok();
+    let page = admin
+        .get(&format!("/api/v1/audit?action=token.reused&session={id}"))
+        .await
+        .ok();
     page["total"].as_u64().expect("a number")
 }
 
@@ -65,7 +72,11 @@ async fn a_due_token_rotates_once() {
     assert_ne!(second, first);
     assert_eq!(second[..26], first[..26], "one lineage");
     assert_eq!(app.stored(id).await.generation, 1);
-    assert_eq!(accepted(&app, &first).await, Some(second.clone()), "the same again");
+    assert_eq!(
+        accepted(&app, &first).await,
+        Some(second.clone()),
+        "the same again"
+    );
     assert_eq!(accepted(&app, &second).await, None);
     assert_eq!(app.stored(id).await.generation, 1);
     // Its age counts from its own first use.
@@ -77,13 +88,20 @@ async fn a_due_token_rotates_once() {
 }
 
 async fn a_lost_answer_is_given_again_however_late() {
-    let (app, _, _) = TestApp::start().with(&["--session-idle-timeout", "20h"]).with_admin().await;
+    let (app, _, _) = TestApp::start()
+        .with(&["--session-idle-timeout", "20h"])
+        .with_admin()
+        .await;
     let (id, first) = session(&app).await;
     app.advance(minutes(6));
     let second = accepted(&app, &first).await.expect("a successor");
     for _ in 0..3 {
         app.advance(hours(1));
-        assert_eq!(accepted(&app, &first).await, Some(second.clone()), "an hour later");
+        assert_eq!(
+            accepted(&app, &first).await,
+            Some(second.clone()),
+            "an hour later"
+        );
     }
     assert_eq!(accepted(&app, &second).await, None);
     assert_eq!(alarms(&app, id).await, 0);
@@ -96,7 +114,11 @@ async fn a_predecessor_is_good_for_ten_seconds_after_the_first_use() {
     let second = accepted(&app, &first).await.expect("a successor");
     accepted(&app, &second).await;
     app.advance(seconds(9));
-    assert_eq!(accepted(&app, &first).await, None, "accepted without a token in the answer");
+    assert_eq!(
+        accepted(&app, &first).await,
+        None,
+        "accepted without a token in the answer"
+    );
     app.advance(seconds(1));
     assert_eq!(accepted(&app, &first).await, None);
     assert!(accepted(&app, &second).await.is_none());
@@ -104,7 +126,10 @@ async fn a_predecessor_is_good_for_ten_seconds_after_the_first_use() {
     refused(&app, &first).await;
     refused(&app, &second).await;
     refused(&app, &first).await;
-    assert_eq!(app.stored(id).await.ended, Some((app.now(), EndReason::TokenReuse)));
+    assert_eq!(
+        app.stored(id).await.ended,
+        Some((app.now(), EndReason::TokenReuse))
+    );
     assert_eq!(alarms(&app, id).await, 1);
 }
 
@@ -124,7 +149,10 @@ async fn a_token_two_generations_old_is_theft_at_once() {
 }
 
 async fn every_retired_token_is_theft_any_number_of_generations_later() {
-    let (app, _, _) = TestApp::start().with(&["--rotate-every", "10s"]).with_admin().await;
+    let (app, _, _) = TestApp::start()
+        .with(&["--rotate-every", "10s"])
+        .with_admin()
+        .await;
     let nora = app.member().await;
     let mut lineages = Vec::new();
     for _ in 0..20 {
@@ -144,10 +172,17 @@ async fn every_retired_token_is_theft_any_number_of_generations_later() {
         assert_eq!(app.stored(*id).await.generation, 20);
         refused(&app, &retired[index]).await;
         refused(&app, current).await;
-        assert_eq!(app.stored(*id).await.ended.map(|(_, reason)| reason), Some(EndReason::TokenReuse), "{index}");
+        assert_eq!(
+            app.stored(*id).await.ended.map(|(_, reason)| reason),
+            Some(EndReason::TokenReuse),
+            "{index}"
+        );
     }
     let admin = app.browser_of(&app.admin().await).await;
-    assert_eq!(admin.get("/api/v1/audit?action=token.reused").await.ok()["total"], 20);
+    assert_eq!(
+        admin.get("/api/v1/audit?action=token.reused").await.ok()["total"],
+        20
+    );
 }
 
 async fn rotation_survives_a_restart_at_any_point() {
@@ -157,7 +192,11 @@ async fn rotation_survives_a_restart_at_any_point() {
     app.advance(minutes(6));
     let second = accepted(&app, &first).await.expect("a successor");
     app.restart().await;
-    assert_eq!(accepted(&app, &first).await, Some(second.clone()), "the answer was lost with the server");
+    assert_eq!(
+        accepted(&app, &first).await,
+        Some(second.clone()),
+        "the answer was lost with the server"
+    );
     app.restart().await;
     assert_eq!(accepted(&app, &second).await, None);
     app.restart().await;
@@ -172,7 +211,10 @@ async fn rotation_survives_a_restart_at_any_point() {
     refused(&app, &first).await;
     app.restart().await;
     refused(&app, &third).await;
-    assert_eq!(app.stored(id).await.ended.map(|(_, reason)| reason), Some(EndReason::TokenReuse));
+    assert_eq!(
+        app.stored(id).await.ended.map(|(_, reason)| reason),
+        Some(EndReason::TokenReuse)
+    );
     assert_eq!(alarms(&app, id).await, 1);
 }
 
@@ -185,7 +227,11 @@ async fn together(app: &TestApp, tokens: Vec<String>) -> Vec<Answer> {
             present(&app, &token).await
         })
     });
-    join_all(requests).await.into_iter().map(|answer| answer.expect("no panic")).collect()
+    join_all(requests)
+        .await
+        .into_iter()
+        .map(|answer| answer.expect("no panic"))
+        .collect()
 }
 
 async fn two_hundred_parallel_requests_leave_one_successor() {
@@ -213,13 +259,24 @@ async fn two_hundred_parallel_requests_leave_one_successor() {
 }
 
 async fn parallel_bursts_over_many_rotations_sign_nobody_out() {
-    let (app, _, _) = TestApp::start().with(&["--rotate-every", "20s"]).with_admin().await;
+    let (app, _, _) = TestApp::start()
+        .with(&["--rotate-every", "20s"])
+        .with_admin()
+        .await;
     let (id, mut current) = session(&app).await;
     let mut previous = current.clone();
     for round in 1..=10 {
         // Within the grace, some requests of an honest client still carry the token from before.
         app.advance(seconds(10));
-        let mixed: Vec<_> = (0..20).map(|index| if index % 3 == 0 { previous.clone() } else { current.clone() }).collect();
+        let mixed: Vec<_> = (0..20)
+            .map(|index| {
+                if index % 3 == 0 {
+                    previous.clone()
+                } else {
+                    current.clone()
+                }
+            })
+            .collect();
         for answer in together(&app, mixed).await {
             answer.ok();
             assert_eq!(answer.session_token(), None, "round {round}");
@@ -232,10 +289,21 @@ async fn parallel_bursts_over_many_rotations_sign_nobody_out() {
         }
         (previous, current) = (current, next.expect("a successor"));
         // While some are told the successor, others use it already.
-        let mixed: Vec<_> = (0..20).map(|index| if index % 3 == 0 { previous.clone() } else { current.clone() }).collect();
+        let mixed: Vec<_> = (0..20)
+            .map(|index| {
+                if index % 3 == 0 {
+                    previous.clone()
+                } else {
+                    current.clone()
+                }
+            })
+            .collect();
         for answer in together(&app, mixed).await {
             answer.ok();
-            assert!(answer.session_token().is_none_or(|token| token == current), "round {round}");
+            assert!(
+                answer.session_token().is_none_or(|token| token == current),
+                "round {round}"
+            );
         }
     }
     assert_eq!(app.stored(id).await.ended, None);
@@ -265,15 +333,25 @@ async fn what_was_ended_stays_ended_while_it_rotates() {
         after_the_answer.problem(401, "unauthenticated");
         for answer in join_all(requests).await {
             let answer = answer.expect("no panic");
-            assert!(matches!(answer.status, 200 | 401), "round {round}: {}", answer.text());
+            assert!(
+                matches!(answer.status, 200 | 401),
+                "round {round}: {}",
+                answer.text()
+            );
             if let Some(successor) = answer.session_token() {
                 refused(&app, &successor).await;
             }
         }
-        app.service().flush_activity().await.expect("the database answers");
+        app.service()
+            .flush_activity()
+            .await
+            .expect("the database answers");
         refused(&app, &first).await;
         let stored = app.stored(id).await;
-        assert_eq!(stored.ended.map(|(_, reason)| reason), Some(EndReason::EndedByAdministrator));
+        assert_eq!(
+            stored.ended.map(|(_, reason)| reason),
+            Some(EndReason::EndedByAdministrator)
+        );
         assert_eq!(alarms(&app, id).await, 0);
     }
 }
@@ -285,7 +363,8 @@ async fn a_foreign_secret_ends_nothing() {
     let second = accepted(&app, &first).await.expect("a successor");
     for _ in 0..20 {
         // 22 characters hold the 16 bytes of the lineage, but for the last bits of the last of them.
-        let foreign = rollcall_server::service::token::Token::generate(&rollcall_server::clock::OsRandom);
+        let foreign =
+            rollcall_server::service::token::Token::generate(&rollcall_server::clock::OsRandom);
         let forged = format!("{}{}", &second[..27], &foreign.expose()[27..]);
         refused(&app, &forged).await;
     }
@@ -299,7 +378,16 @@ async fn files_and_descriptions_never_rotate() {
     let browser = app.browser_of(&nora).await;
     app.advance(minutes(6));
     let token = browser.token();
-    for path in ["/healthz", "/readyz", "/metrics", "/api/openapi.json", "/api/docs", "/robots.txt", "/favicon.svg", "/pkg/nothing.js"] {
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/api/openapi.json",
+        "/api/docs",
+        "/robots.txt",
+        "/favicon.svg",
+        "/pkg/nothing.js",
+    ] {
         let answer = browser.get(path).await;
         assert_eq!(answer.cookies(), Vec::<String>::new(), "{path}");
     }
@@ -315,9 +403,18 @@ async fn a_page_a_browser_and_a_program_get_it_where_they_look() {
     app.advance(minutes(6));
     let old = program.token().expect("a token");
     let by_header = program.get("/api/v1/me").await;
-    assert_eq!((by_header.cookies().len(), by_header.session_token().is_some()), (0, true));
+    assert_eq!(
+        (
+            by_header.cookies().len(),
+            by_header.session_token().is_some()
+        ),
+        (0, true)
+    );
     let by_cookie = browser.get("/api/v1/me").await;
-    assert_eq!((by_cookie.cookies().len(), by_cookie.session_token()), (1, None));
+    assert_eq!(
+        (by_cookie.cookies().len(), by_cookie.session_token()),
+        (1, None)
+    );
     assert!(!by_header.text().contains("rc_s_") && !by_cookie.text().contains("rc_s_"));
     // An error carries it just the same: the token was accepted.
     assert!(browser.is_signed_in().await && program.is_signed_in().await);
@@ -335,7 +432,10 @@ async fn a_successor_made_for_a_sign_out_is_dead() {
     let (app, _, _) = TestApp::start().with_admin().await;
     let nora = app.member().await;
     let (browser, program) = (app.browser_of(&nora).await, app.program_of(&nora).await);
-    let (cookie, bearer) = (browser.token().expect("a token"), program.token().expect("a token"));
+    let (cookie, bearer) = (
+        browser.token().expect("a token"),
+        program.token().expect("a token"),
+    );
     app.advance(minutes(6));
     let answer = browser.post("/api/v1/sign-out", json!({})).await;
     answer.done();

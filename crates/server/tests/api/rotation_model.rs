@@ -123,20 +123,36 @@ struct World {
 
 impl World {
     async fn take(&mut self, step: &Step) {
-        let behind = |behind: usize, model: &Model| model.tokens.len() - 1 - behind.min(model.tokens.len() - 1);
+        let behind = |behind: usize, model: &Model| {
+            model.tokens.len() - 1 - behind.min(model.tokens.len() - 1)
+        };
         match *step {
             Step::Advance(time) => self.app.advance(seconds(time)),
             Step::Present(some) => self.present(behind(some, &self.model), 1).await,
             Step::Together(some, times) => self.present(behind(some, &self.model), times).await,
             Step::Guess => {
                 let newest = self.model.tokens.last().expect("there is one");
-                let guess = format!("{}{}", &newest[..27], &Token::generate(&OsRandom).expose()[27..]);
+                let guess = format!(
+                    "{}{}",
+                    &newest[..27],
+                    &Token::generate(&OsRandom).expose()[27..]
+                );
                 self.send(&guess).await.problem(401, "unauthenticated");
             }
             Step::Restart => self.app.restart().await,
-            Step::Sweep => drop(self.app.service().sweep().await.expect("the database answers")),
+            Step::Sweep => drop(
+                self.app
+                    .service()
+                    .sweep()
+                    .await
+                    .expect("the database answers"),
+            ),
             Step::End => {
-                let answer = self.administrator().await.delete(&format!("/api/v1/sessions/{}", self.id)).await;
+                let answer = self
+                    .administrator()
+                    .await
+                    .delete(&format!("/api/v1/sessions/{}", self.id))
+                    .await;
                 let now = self.app.now();
                 if self.model.end(now).is_some() {
                     answer.problem(409, "session_not_active");
@@ -156,7 +172,11 @@ impl World {
             tokio::spawn(async move {
                 barrier.wait().await;
                 let bearer = format!("Bearer {token}");
-                app.anonymous().get("/api/v1/me").bare().header("authorization", bearer).await
+                app.anonymous()
+                    .get("/api/v1/me")
+                    .bare()
+                    .header("authorization", bearer)
+                    .await
             })
         });
         for answer in join_all(requests).await {
@@ -187,7 +207,12 @@ impl World {
 
     async fn send(&self, token: &str) -> crate::support::Answer {
         let bearer = format!("Bearer {token}");
-        self.app.anonymous().get("/api/v1/me").bare().header("authorization", bearer).await
+        self.app
+            .anonymous()
+            .get("/api/v1/me")
+            .bare()
+            .header("authorization", bearer)
+            .await
     }
 
     async fn administrator(&self) -> Client {
@@ -198,7 +223,12 @@ impl World {
     async fn compare(&self) {
         let now = self.app.now();
         for _ in 0..2 {
-            let session = self.administrator().await.get(&format!("/api/v1/sessions/{}", self.id)).await.ok();
+            let session = self
+                .administrator()
+                .await
+                .get(&format!("/api/v1/sessions/{}", self.id))
+                .await
+                .ok();
             match self.model.end(now) {
                 None => assert_eq!(session["state"], "active", "{session}"),
                 Some((at, reason)) => {
@@ -207,13 +237,30 @@ impl World {
                 }
             }
             assert_eq!(session["user"]["email"], self.nora.email);
-            self.app.service().sweep().await.expect("the database answers");
+            self.app
+                .service()
+                .sweep()
+                .await
+                .expect("the database answers");
         }
         let rotations = i64::try_from(self.model.tokens.len()).expect("few") - 1;
-        assert_eq!(self.app.stored(self.id).await.generation, rotations, "one lineage");
+        assert_eq!(
+            self.app.stored(self.id).await.generation,
+            rotations,
+            "one lineage"
+        );
         let alarm = matches!(self.model.ended, Some((_, EndReason::TokenReuse)));
-        let events = self.administrator().await.get(&format!("/api/v1/audit?session={}", self.id)).await.ok();
-        let reused = events["items"].as_array().expect("a list").iter().filter(|event| event["action"] == "token.reused");
+        let events = self
+            .administrator()
+            .await
+            .get(&format!("/api/v1/audit?session={}", self.id))
+            .await
+            .ok();
+        let reused = events["items"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|event| event["action"] == "token.reused");
         assert_eq!(reused.count(), usize::from(alarm), "{events}");
     }
 }
@@ -228,7 +275,12 @@ async fn schedule(app: &TestApp, nora: &Person, steps: &[Step]) {
         absolute_expires_at: now + hours(24),
         ended: None,
     };
-    let mut world = World { app: app.clone(), nora: nora.clone(), id, model };
+    let mut world = World {
+        app: app.clone(),
+        nora: nora.clone(),
+        id,
+        model,
+    };
     for step in steps {
         world.take(step).await;
     }
@@ -238,14 +290,22 @@ async fn schedule(app: &TestApp, nora: &Person, steps: &[Step]) {
 async fn any_schedule_goes_as_the_rules_say() {
     let (app, _, _) = TestApp::start().with_admin().await;
     let nora = app.member().await;
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases: CASES,
+        failure_persistence: None,
+        ..Config::default()
+    };
     let handle = Handle::current();
     let schedules = prop::collection::vec(step(), 1..=MOST_STEPS);
     tokio::task::block_in_place(|| {
         let outcome = TestRunner::new(config).run(&schedules, |steps| {
-            let work = std::panic::AssertUnwindSafe(|| handle.block_on(schedule(&app, &nora, &steps)));
+            let work =
+                std::panic::AssertUnwindSafe(|| handle.block_on(schedule(&app, &nora, &steps)));
             std::panic::catch_unwind(work).map_err(|panic| {
-                let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+                let words = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or(panic.downcast_ref::<&str>().copied());
                 TestCaseError::fail(words.unwrap_or("a panic").to_owned())
             })
         });

@@ -232,9 +232,7 @@ async fn a_flood_of_names_pushes_out_neither_locks_nor_counts_of_users() {
             write_db!(rig, |c| db::attempts::purge(c, 1).await).unwrap(),
             3
         );
-        let locked = async |name| {
-            db::attempts::is_locked(rig.reader(), name).await.unwrap()
-        };
+        let locked = async |name| db::attempts::is_locked(rig.reader(), name).await.unwrap();
         assert!(locked("locked@acme.io").await);
         assert!(!locked("locked@nowhere").await, "nobody has this name");
         let next = |name: &'static str| async move {

@@ -50,7 +50,13 @@ impl TestApp {
 
     /// A server with the settings of every test, to be started by `with_admin` or `fresh`.
     pub(crate) fn start() -> Starting {
-        Starting { arguments: vec!["rollcall".to_owned(), "--server-name".to_owned(), "alpha".to_owned()] }
+        Starting {
+            arguments: vec![
+                "rollcall".to_owned(),
+                "--server-name".to_owned(),
+                "alpha".to_owned(),
+            ],
+        }
     }
 
     /// Moves the clock forward.
@@ -70,7 +76,10 @@ impl TestApp {
 
     /// What the server wants to have printed at its start: an e-mail and a one-time password.
     pub(crate) fn printed(&self) -> Option<(String, String)> {
-        self.with(|app| app.first_start().map(|one| (one.email.clone(), one.password.to_string())))
+        self.with(|app| {
+            app.first_start()
+                .map(|one| (one.email.clone(), one.password.to_string()))
+        })
     }
 
     pub(crate) fn router(&self) -> Router {
@@ -100,14 +109,23 @@ impl TestApp {
 
     /// Stops the server in order.
     pub(crate) async fn stop(&self) {
-        let app = self.inner.app.write().unwrap_or_else(PoisonError::into_inner).take();
+        let app = self
+            .inner
+            .app
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         app.expect("the server runs").service().shut_down().await;
     }
 
     /// Starts the server on the same data.
     pub(crate) async fn start_again(&self) {
         let app = build(&self.inner.settings, &self.inner.clock).await;
-        *self.inner.app.write().unwrap_or_else(PoisonError::into_inner) = Some(app);
+        *self
+            .inner
+            .app
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(app);
     }
 
     /// A program without a credential.
@@ -121,7 +139,11 @@ impl TestApp {
     }
 
     fn with<T>(&self, read: impl FnOnce(&App) -> T) -> T {
-        let app = self.inner.app.read().unwrap_or_else(PoisonError::into_inner);
+        let app = self
+            .inner
+            .app
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         read(app.as_ref().expect("the server runs"))
     }
 }
@@ -129,14 +151,23 @@ impl TestApp {
 impl Starting {
     /// Adds settings as they stand on the command line.
     pub(crate) fn with(mut self, arguments: &[&str]) -> Self {
-        self.arguments.extend(arguments.iter().map(|text| (*text).to_owned()));
+        self.arguments
+            .extend(arguments.iter().map(|text| (*text).to_owned()));
         self
     }
 
     /// Starts it with a Platform administrator whose password need not be changed. Answers it, a client
     /// without a credential, and the administrator's browser, signed in.
     pub(crate) async fn with_admin(self) -> (TestApp, Client, Client) {
-        let app = self.with(&["--admin-email", TestApp::ADMIN, "--admin-password", PASSWORD]).fresh().await;
+        let app = self
+            .with(&[
+                "--admin-email",
+                TestApp::ADMIN,
+                "--admin-password",
+                PASSWORD,
+            ])
+            .fresh()
+            .await;
         let admin = app.browser_of(&app.admin().await).await;
         (app.clone(), app.anonymous(), admin)
     }
@@ -146,22 +177,42 @@ impl Starting {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let url = databases::create(folder.path()).await;
         let data_dir = folder.path().display().to_string();
-        let arguments = self.with(&["--data-dir", &data_dir, "--database", &url]).arguments;
-        let settings = Line::try_parse_from(arguments).unwrap_or_else(|error| panic!("{error}")).settings;
+        let arguments = self
+            .with(&["--data-dir", &data_dir, "--database", &url])
+            .arguments;
+        let settings = Line::try_parse_from(arguments)
+            .unwrap_or_else(|error| panic!("{error}"))
+            .settings;
         let start = Timestamp::parse_rfc3339("2026-11-22T09:00:00Z").expect("a time");
         let clock = Arc::new(ManualClock::at(start));
         let app = build(&settings, &clock).await;
-        let options = DatabaseOptions { exclusive: false, readers: 2 };
-        let side = Database::connect(&url, options).await.expect("a second way to the database");
-        TestApp { inner: Arc::new(Inner { clock, settings, folder, side, app: RwLock::new(Some(app)) }) }
+        let options = DatabaseOptions {
+            exclusive: false,
+            readers: 2,
+        };
+        let side = Database::connect(&url, options)
+            .await
+            .expect("a second way to the database");
+        TestApp {
+            inner: Arc::new(Inner {
+                clock,
+                settings,
+                folder,
+                side,
+                app: RwLock::new(Some(app)),
+            }),
+        }
     }
 }
 
 impl TestApp {
     /// The Platform administrator that `with_admin` named.
     pub(crate) async fn admin(&self) -> Person {
-        let found = rollcall_server::db::users::find_by_email(self.side().reader(), Self::ADMIN).await;
-        let user = found.expect("the database answers").expect("the administrator was made");
+        let found =
+            rollcall_server::db::users::find_by_email(self.side().reader(), Self::ADMIN).await;
+        let user = found
+            .expect("the database answers")
+            .expect("the administrator was made");
         Person {
             id: user.id,
             email: user.email,

@@ -52,12 +52,18 @@ impl Client {
     }
 
     pub(super) fn program(app: &TestApp, token: String) -> Self {
-        Self { credential: Mutex::new(Credential::Bearer(token)), ..Self::new(app) }
+        Self {
+            credential: Mutex::new(Credential::Bearer(token)),
+            ..Self::new(app)
+        }
     }
 
     /// The same client at another address.
     pub(crate) fn at(self, address: &str) -> Self {
-        Self { peer: address.parse().expect("an address"), ..self }
+        Self {
+            peer: address.parse().expect("an address"),
+            ..self
+        }
     }
 
     /// The token that it would send now.
@@ -92,9 +98,19 @@ impl Client {
     pub(crate) fn ask(&self, method: Method, path: &str) -> Ask<'_> {
         let headers = vec![
             (header::HOST, HeaderValue::from_static("localhost:8080")),
-            (header::USER_AGENT, HeaderValue::from_static(self.user_agent)),
+            (
+                header::USER_AGENT,
+                HeaderValue::from_static(self.user_agent),
+            ),
         ];
-        Ask { client: self, method, path: path.to_owned(), headers, body: Vec::new(), bare: false }
+        Ask {
+            client: self,
+            method,
+            path: path.to_owned(),
+            headers,
+            body: Vec::new(),
+            bare: false,
+        }
     }
 
     /// Signs in with the password that every person in a test has.
@@ -104,13 +120,21 @@ impl Client {
 
     /// Tries to sign in.
     pub(crate) async fn sign_in_as(&self, email: &str, password: &str) -> Answer {
-        self.post("/api/v1/sign-in", json!({ "email": email, "password": password })).await
+        self.post(
+            "/api/v1/sign-in",
+            json!({ "email": email, "password": password }),
+        )
+        .await
     }
 
     /// The id of the session that it holds.
     pub(crate) async fn session_id(&self) -> SessionId {
         let me = self.get("/api/v1/me").await.ok();
-        me["session"]["id"].as_str().expect("an id").parse().expect("an id")
+        me["session"]["id"]
+            .as_str()
+            .expect("an id")
+            .parse()
+            .expect("an id")
     }
 
     /// Whether the credential that it holds is accepted.
@@ -133,9 +157,14 @@ impl Client {
             Credential::Nothing => {}
             Credential::Jar(token) => {
                 for line in answer.cookies() {
-                    let Some(value) = line.strip_prefix("__Host-rollcall=") else { continue };
-                    let (value, attributes) = value.split_once(';').expect("a cookie has attributes");
-                    let dead = attributes.split(';').any(|attribute| attribute.trim() == "Max-Age=0");
+                    let Some(value) = line.strip_prefix("__Host-rollcall=") else {
+                        continue;
+                    };
+                    let (value, attributes) =
+                        value.split_once(';').expect("a cookie has attributes");
+                    let dead = attributes
+                        .split(';')
+                        .any(|attribute| attribute.trim() == "Max-Age=0");
                     *token = (!dead).then(|| value.to_owned());
                 }
             }
@@ -148,7 +177,9 @@ impl Client {
     }
 
     fn lock(&self) -> MutexGuard<'_, Credential> {
-        self.credential.lock().unwrap_or_else(PoisonError::into_inner)
+        self.credential
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -177,8 +208,14 @@ impl Ask<'_> {
 
     /// Sends a form of server functions, as our own pages do.
     pub(crate) fn form(self, fields: &[(&str, &str)]) -> Self {
-        let pairs: Vec<_> = fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        self.body("application/x-www-form-urlencoded", rollcall_core::query::write(&pairs))
+        let pairs: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
+        self.body(
+            "application/x-www-form-urlencoded",
+            rollcall_core::query::write(&pairs),
+        )
     }
 
     /// Sends this body as this type.
@@ -204,7 +241,8 @@ impl Ask<'_> {
                 Credential::Jar(token) => {
                     request = request.header("sec-fetch-site", "same-origin");
                     if let Some(token) = token {
-                        request = request.header(header::COOKIE, format!("__Host-rollcall={token}"));
+                        request =
+                            request.header(header::COOKIE, format!("__Host-rollcall={token}"));
                     }
                 }
                 Credential::Bearer(token) => {
@@ -213,8 +251,16 @@ impl Ask<'_> {
             }
         }
         let mut request = request.body(Body::from(self.body)).expect("a request");
-        request.extensions_mut().insert(Peer(SocketAddr::new(self.client.peer, 40_000)));
-        let response = self.client.app.router().oneshot(request).await.expect("the router answers everything");
+        request
+            .extensions_mut()
+            .insert(Peer(SocketAddr::new(self.client.peer, 40_000)));
+        let response = self
+            .client
+            .app
+            .router()
+            .oneshot(request)
+            .await
+            .expect("the router answers everything");
         let answer = Answer::read(response).await;
         if !self.bare {
             self.client.take_over(&answer);

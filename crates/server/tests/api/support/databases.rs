@@ -40,7 +40,10 @@ pub(crate) async fn on(kind: Kind, test: impl Future<Output = ()>) {
         SAID.call_once(|| println!("{VARIABLE} is not set: tested on SQLite only"));
         return;
     }
-    let current = Current { kind, made: RefCell::default() };
+    let current = Current {
+        kind,
+        made: RefCell::default(),
+    };
     let work = async {
         let outcome = AssertUnwindSafe(test).catch_unwind().await;
         (outcome, CURRENT.with(|current| current.made.take()))
@@ -48,7 +51,11 @@ pub(crate) async fn on(kind: Kind, test: impl Future<Output = ()>) {
     let (outcome, made) = CURRENT.scope(current, work).await;
     if let Some(url) = postgres() {
         for name in made {
-            command(&url, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+            command(
+                &url,
+                &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+            )
+            .await;
         }
     }
     if let Err(panic) = outcome {
@@ -67,7 +74,11 @@ pub(crate) async fn create(folder: &Path) -> String {
         return format!("sqlite://{}", folder.join("rollcall.db").display());
     }
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("rollcall_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let name = format!(
+        "rollcall_test_{}_{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    );
     let url = postgres().expect("the test runs on PostgreSQL only where there is one");
     command(&url, &format!("CREATE DATABASE {name}")).await;
     CURRENT.with(|current| current.made.borrow_mut().push(name.clone()));
@@ -80,16 +91,30 @@ pub(crate) async fn as_superuser(statement: &str) {
 }
 
 async fn command(url: &str, statement: &str) {
-    let connection = sea_orm::Database::connect(url).await.expect("the PostgreSQL for tests answers");
-    connection.execute_unprepared(statement).await.expect("the superuser may do this");
-    connection.close().await.expect("a connection can be closed");
+    let connection = sea_orm::Database::connect(url)
+        .await
+        .expect("the PostgreSQL for tests answers");
+    connection
+        .execute_unprepared(statement)
+        .await
+        .expect("the superuser may do this");
+    connection
+        .close()
+        .await
+        .expect("a connection can be closed");
 }
 
 fn with_database(url: &str, name: &str) -> String {
-    let (address, parameters) = url.split_once('?').map_or((url, ""), |(address, rest)| (address, rest));
+    let (address, parameters) = url
+        .split_once('?')
+        .map_or((url, ""), |(address, rest)| (address, rest));
     let (scheme, rest) = address.split_once("://").expect("a URL");
     let host = rest.split('/').next().unwrap_or_default();
-    let parameters = if parameters.is_empty() { String::new() } else { format!("?{parameters}") };
+    let parameters = if parameters.is_empty() {
+        String::new()
+    } else {
+        format!("?{parameters}")
+    };
     format!("{scheme}://{host}/{name}{parameters}")
 }
 

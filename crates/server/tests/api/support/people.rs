@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use rollcall_core::{BuiltInRole, EndReason, Kind, Method, OrganisationId, SessionId, Timestamp, UserId};
+use rollcall_core::{
+    BuiltInRole, EndReason, Kind, Method, OrganisationId, SessionId, Timestamp, UserId,
+};
 use rollcall_server::clock::{OsRandom, Random, uuid_v7};
 use rollcall_server::db;
 use rollcall_server::db::records::{NewUser, SessionRecord};
@@ -52,7 +54,8 @@ impl Default for NewRow {
             kind: Kind::Console,
             keep: false,
             ip: "203.0.113.7".to_owned(),
-            user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned(),
+            user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                .to_owned(),
             browser: "Firefox".to_owned(),
             system: "Linux".to_owned(),
             last_activity_at: None,
@@ -67,23 +70,41 @@ impl TestApp {
         let id = OrganisationId(uuid_v7(&OsRandom, now));
         let made = self
             .side()
-            .write(move |tx| Box::pin(async move { db::organisations::create(tx, id, &name, now).await }))
+            .write(move |tx| {
+                Box::pin(async move { db::organisations::create(tx, id, &name, now).await })
+            })
             .await;
         made.expect("the organisation is new");
         id
     }
 
     /// Makes a user with this role.
-    pub(crate) async fn user(&self, organisation: OrganisationId, role: BuiltInRole, email: &str) -> Person {
+    pub(crate) async fn user(
+        &self,
+        organisation: OrganisationId,
+        role: BuiltInRole,
+        email: &str,
+    ) -> Person {
         self.user_with(organisation, role, email, false).await
     }
 
     /// Makes a user whose password must be changed first.
-    pub(crate) async fn newcomer(&self, organisation: OrganisationId, role: BuiltInRole, email: &str) -> Person {
+    pub(crate) async fn newcomer(
+        &self,
+        organisation: OrganisationId,
+        role: BuiltInRole,
+        email: &str,
+    ) -> Person {
         self.user_with(organisation, role, email, true).await
     }
 
-    async fn user_with(&self, organisation: OrganisationId, role: BuiltInRole, email: &str, change: bool) -> Person {
+    async fn user_with(
+        &self,
+        organisation: OrganisationId,
+        role: BuiltInRole,
+        email: &str,
+        change: bool,
+    ) -> Person {
         let now = self.now();
         let person = Person {
             id: UserId(uuid_v7(&OsRandom, now)),
@@ -103,7 +124,10 @@ impl TestApp {
             password_change_required: change,
             created_at: now,
         };
-        let made = self.side().write(move |tx| Box::pin(async move { db::users::create(tx, &new).await })).await;
+        let made = self
+            .side()
+            .write(move |tx| Box::pin(async move { db::users::create(tx, &new).await }))
+            .await;
         made.expect("the user is new");
         person
     }
@@ -111,7 +135,8 @@ impl TestApp {
     /// An organisation with one member, for tests that need no more.
     pub(crate) async fn member(&self) -> Person {
         let organisation = self.organisation("Acme").await;
-        self.user(organisation, BuiltInRole::Member, "nora@acme.test").await
+        self.user(organisation, BuiltInRole::Member, "nora@acme.test")
+            .await
     }
 
     /// Stores a session of this person, as sign-in would, without comparing a password. Answers its id and
@@ -151,7 +176,9 @@ impl TestApp {
         let (id, email) = (record.id, person.email.clone());
         let stored = self
             .side()
-            .write(move |tx| Box::pin(async move { db::sessions::insert(tx, &record, &email).await }))
+            .write(move |tx| {
+                Box::pin(async move { db::sessions::insert(tx, &record, &email).await })
+            })
             .await;
         stored.expect("the session is new");
         (id, token.expose().to_string())
@@ -162,7 +189,9 @@ impl TestApp {
         let now = self.now();
         let ended = self
             .side()
-            .write(move |tx| Box::pin(async move { db::sessions::end(tx, id, now, reason, None, None).await }))
+            .write(move |tx| {
+                Box::pin(async move { db::sessions::end(tx, id, now, reason, None, None).await })
+            })
             .await;
         assert!(ended.expect("the database answers"), "the session lives");
     }
@@ -191,7 +220,11 @@ impl TestApp {
 
     /// A program that is signed in as this person.
     pub(crate) async fn program_of(&self, person: &Person) -> Client {
-        let row = NewRow { kind: Kind::Api, name: "curl".to_owned(), ..NewRow::default() };
+        let row = NewRow {
+            kind: Kind::Api,
+            name: "curl".to_owned(),
+            ..NewRow::default()
+        };
         let (_, token) = self.open_session(person, row).await;
         self.holding(&token)
     }
@@ -203,7 +236,9 @@ impl TestApp {
 
     /// The session as it is stored.
     pub(crate) async fn stored(&self, id: SessionId) -> SessionRecord {
-        let found = db::sessions::find(self.side().reader(), id).await.expect("the database answers");
+        let found = db::sessions::find(self.side().reader(), id)
+            .await
+            .expect("the database answers");
         found.expect("the session is kept").0
     }
 }
