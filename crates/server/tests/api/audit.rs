@@ -89,7 +89,10 @@ async fn a_scripted_day_leaves_exactly_these_events() {
         .problem(409, "session_not_active");
     expected.push(("session.ended", "already_ended", Value::Null));
     browser
-        .delete(&format!("/api/v1/sessions/{}", uuid::Uuid::now_v7()))
+        .delete(&format!(
+            "/api/v1/sessions/{}",
+            crate::support::unknown_id()
+        ))
         .await
         .problem(403, "forbidden");
     expected.push(("session.ended", "not_permitted", Value::Null));
@@ -99,7 +102,10 @@ async fn a_scripted_day_leaves_exactly_these_events() {
         .problem(403, "forbidden");
     expected.push(("sessions.ended", "not_permitted", Value::Null));
     admin
-        .delete(&format!("/api/v1/users/{}/sessions", uuid::Uuid::now_v7()))
+        .delete(&format!(
+            "/api/v1/users/{}/sessions",
+            crate::support::unknown_id()
+        ))
         .await
         .problem(404, "not_found");
     expected.push(("sessions.ended", "not_found", Value::Null));
@@ -348,7 +354,10 @@ async fn events_are_chained_in_any_storm() {
                     .done(),
                 _ => drop(
                     admin
-                        .delete(&format!("/api/v1/sessions/{}", uuid::Uuid::now_v7()))
+                        .delete(&format!(
+                            "/api/v1/sessions/{}",
+                            crate::support::unknown_id()
+                        ))
                         .await
                         .problem(404, "not_found"),
                 ),

@@ -98,7 +98,7 @@ async fn an_attempt_that_fails_is_told_and_noted() {
         .await;
     let (hers, _) = app.open_session(&nora, NewRow::default()).await;
     let (foreign, _) = app.open_session(&eve, NewRow::default()).await;
-    let unknown = uuid::Uuid::now_v7();
+    let unknown = crate::support::unknown_id();
     let (max, ada) = (app.browser_of(&max).await, app.browser_of(&ada).await);
     for (client, id, status, code, outcome) in [
         (&max, json!(hers), 403, "forbidden", "not_permitted"),
@@ -249,7 +249,7 @@ async fn everyone_ends_their_own() {
     let (his, _) = app.open_session(&max, NewRow::default()).await;
     let browser = app.browser_of(&nora).await;
     let (hers, token) = app.open_session(&nora, NewRow::default()).await;
-    for id in [his.to_string(), uuid::Uuid::now_v7().to_string()] {
+    for id in [his.to_string(), crate::support::unknown_id().to_string()] {
         browser
             .delete(&format!("/api/v1/me/sessions/{id}"))
             .await

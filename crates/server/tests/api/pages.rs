@@ -312,12 +312,20 @@ async fn pages_that_are_not_there_or_not_allowed_say_so() {
     for (client, path, status) in [
         (&admin, "/nothing".to_owned(), 404),
         (&admin, "/sessions/x".to_owned(), 404),
-        (&admin, format!("/sessions/{}", uuid::Uuid::now_v7()), 404),
+        (
+            &admin,
+            format!("/sessions/{}", crate::support::unknown_id()),
+            404,
+        ),
         (&member, "/sessions".to_owned(), 403),
-        (&member, format!("/sessions/{}", uuid::Uuid::now_v7()), 403),
         (
             &member,
-            format!("/account/sessions/{}/end", uuid::Uuid::now_v7()),
+            format!("/sessions/{}", crate::support::unknown_id()),
+            403,
+        ),
+        (
+            &member,
+            format!("/account/sessions/{}/end", crate::support::unknown_id()),
             404,
         ),
     ] {

@@ -129,9 +129,9 @@ impl World {
         let person = self.person(*target, caller);
         let session = match &person {
             Some(person) => self.app.open_session(person, NewRow::default()).await.0.0,
-            None => uuid::Uuid::now_v7(),
+            None => crate::support::unknown_id(),
         };
-        let user = person.map_or_else(uuid::Uuid::now_v7, |person| person.id.0);
+        let user = person.map_or_else(crate::support::unknown_id, |person| person.id.0);
         let of_user = path.contains("/users/");
         let id = if of_user { user } else { session }.to_string();
         let path = path.replace("{id}", &id).replace("{requestId}", &id);

@@ -81,12 +81,11 @@ async fn nothing_of_another_organisation_is_listed_counted_or_found() {
             found.iter().all(|email| email.ends_with("@acme.test")),
             "{search}: {found:?}"
         );
-        assert_eq!(
+        assert!(
             emails(&admin, &format!("q={search}"))
                 .await
                 .iter()
                 .any(|email| email.contains("eve")),
-            true,
             "{search}"
         );
     }
@@ -96,7 +95,10 @@ async fn nothing_of_another_organisation_is_listed_counted_or_found() {
         (&json!(2), &json!(2), &json!(2))
     );
     let unknown = ada
-        .get(&format!("/api/v1/sessions/{}", uuid::Uuid::now_v7()))
+        .get(&format!(
+            "/api/v1/sessions/{}",
+            crate::support::unknown_id()
+        ))
         .await;
     let hidden = ada.get(&format!("/api/v1/sessions/{foreign}")).await;
     let (mut one, mut other) = (

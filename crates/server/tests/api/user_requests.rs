@@ -177,7 +177,10 @@ async fn a_session_is_ended_once() {
         .await
         .problem(409, "session_not_active");
     admin
-        .delete(&format!("/api/UserRequest/{}", uuid::Uuid::now_v7()))
+        .delete(&format!(
+            "/api/UserRequest/{}",
+            crate::support::unknown_id()
+        ))
         .await
         .problem(404, "not_found");
     let audit = admin.get(&format!("/api/v1/audit?session={id}")).await.ok();

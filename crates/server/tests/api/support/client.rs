@@ -138,15 +138,12 @@ impl Client {
     }
 
     /// Whether the credential that it holds is accepted.
-    #[track_caller]
-    pub(crate) fn is_signed_in(&self) -> impl Future<Output = bool> {
-        async {
-            match self.get("/api/v1/me").await {
-                answer if answer.status == 200 => true,
-                answer => {
-                    answer.problem(401, "unauthenticated");
-                    false
-                }
+    pub(crate) async fn is_signed_in(&self) -> bool {
+        match self.get("/api/v1/me").await {
+            answer if answer.status == 200 => true,
+            answer => {
+                answer.problem(401, "unauthenticated");
+                false
             }
         }
     }
