@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let root = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../..").canonicalize()?;
+    let root = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap_or_default())
+        .join("../..")
+        .canonicalize()?;
     let mut files = BTreeMap::new();
     for folder in ["public", "dist"] {
         println!("cargo::rerun-if-changed={}", root.join(folder).display());
@@ -16,11 +18,21 @@ fn main() -> io::Result<()> {
     // The pages come from the server; Trunk's own page would be served without any of its headers.
     files.retain(|path, _| !path.ends_with(".html"));
     let out = PathBuf::from(env::var("OUT_DIR").unwrap_or_default());
-    if !files.keys().any(|path| path.starts_with("/pkg/") && path.ends_with(".css")) {
+    if !files
+        .keys()
+        .any(|path| path.starts_with("/pkg/") && path.ends_with(".css"))
+    {
         let style = root.join("style/main.css");
         println!("cargo::rerun-if-changed={}", root.join("style").display());
         let sheet = out.join("rollcall.css");
-        fs::write(&sheet, if style.exists() { inline(&style)? } else { String::new() })?;
+        fs::write(
+            &sheet,
+            if style.exists() {
+                inline(&style)?
+            } else {
+                String::new()
+            },
+        )?;
         files.insert("/pkg/rollcall.css".to_owned(), sheet);
     }
     let mut table = String::from("&[\n");
@@ -29,8 +41,11 @@ fn main() -> io::Result<()> {
             Some(compressed) => format!("Some(include_bytes!({compressed:?}))"),
             None => "None".to_owned(),
         };
-        writeln!(table, "    Embedded {{ path: {path:?}, bytes: include_bytes!({file:?}), brotli: {brotli} }},")
-            .map_err(io::Error::other)?;
+        writeln!(
+            table,
+            "    Embedded {{ path: {path:?}, bytes: include_bytes!({file:?}), brotli: {brotli} }},"
+        )
+        .map_err(io::Error::other)?;
     }
     table.push_str("]\n");
     fs::write(out.join("assets.rs"), table)
@@ -70,7 +85,11 @@ fn inline(sheet: &Path) -> io::Result<String> {
         };
         let import = import.trim_start_matches("url(");
         let mut parts = import.splitn(3, ['"', '\'']);
-        let (_, file, rest) = (parts.next(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let (_, file, rest) = (
+            parts.next(),
+            parts.next().unwrap_or_default(),
+            parts.next().unwrap_or_default(),
+        );
         let imported = inline(&folder.join(file))?;
         let layer = rest
             .split_once("layer(")

@@ -4,4 +4,5 @@ pub(crate) mod clock;
 pub(crate) mod icon;
 pub(crate) mod modal;
 pub(crate) mod pager;
+pub(crate) mod refresh_button;
 pub(crate) mod toast;

@@ -34,7 +34,12 @@ impl App {
     /// # Errors
     /// In words, with the setting to change, where one is at fault.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
-        Self::build_with(settings, Arc::new(SystemClock::default()), Arc::new(OsRandom)).await
+        Self::build_with(
+            settings,
+            Arc::new(SystemClock::default()),
+            Arc::new(OsRandom),
+        )
+        .await
     }
 
     /// Builds the server: opens the database, brings it up to date, and makes sure that there is an
@@ -42,12 +47,23 @@ impl App {
     ///
     /// # Errors
     /// As `build`.
-    pub async fn build_with(settings: Settings, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> anyhow::Result<Self> {
+    pub async fn build_with(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> anyhow::Result<Self> {
         // Before anything can count.
         telemetry::metrics();
         let named = named_administrator(&settings)?;
         let config = service_config(&settings)?;
-        let (service, db) = open_with(&settings.storage, config, true, clock.clone(), random.clone()).await?;
+        let (service, db) = open_with(
+            &settings.storage,
+            config,
+            true,
+            clock.clone(),
+            random.clone(),
+        )
+        .await?;
         let first_start = service
             .ensure_administrator(named)
             .await
@@ -60,7 +76,13 @@ impl App {
             None => None,
         };
         let router = http::router(&settings, service.clone());
-        Ok(Self { service, router, settings, first_start, demo })
+        Ok(Self {
+            service,
+            router,
+            settings,
+            first_start,
+            demo,
+        })
     }
 
     /// The service beneath, for tests and benchmarks.
@@ -120,7 +142,11 @@ async fn metrics_upkeep() {
 ///
 /// # Errors
 /// In words.
-pub async fn open(storage: &StorageSettings, password_min_length: u32, exclusive: bool) -> anyhow::Result<Service> {
+pub async fn open(
+    storage: &StorageSettings,
+    password_min_length: u32,
+    exclusive: bool,
+) -> anyhow::Result<Service> {
     let mut config = ServiceConfig::new(storage.data_dir.clone());
     config.password_min_length = password_min_length;
     let (clock, random) = (Arc::new(SystemClock::default()), Arc::new(OsRandom));
@@ -138,7 +164,10 @@ async fn open_with(
     let folder = &storage.data_dir;
     make_private_folder(folder)
         .with_context(|| format!("--data-dir {}: the folder cannot be made", folder.display()))?;
-    let options = DatabaseOptions { exclusive, ..DatabaseOptions::default() };
+    let options = DatabaseOptions {
+        exclusive,
+        ..DatabaseOptions::default()
+    };
     let db = match Database::connect(&storage.database_url(), options).await {
         Ok(db) => db,
         Err(DbError::Held(holder)) => anyhow::bail!(holder),
@@ -176,7 +205,8 @@ fn service_config(settings: &Settings) -> anyhow::Result<ServiceConfig> {
     config.retention = sessions.retention.get();
     config.password_min_length = settings.sign_in.password_min_length;
     config.unlock_after = settings.sign_in.unlock_after.map(|after| after.get());
-    config.throttle_failures = usize::try_from(settings.sign_in.failure_limit).unwrap_or(usize::MAX);
+    config.throttle_failures =
+        usize::try_from(settings.sign_in.failure_limit).unwrap_or(usize::MAX);
     config.throttle_window = settings.sign_in.failure_window;
     config.server_name = settings.server_name();
     config.time_zone = settings
@@ -191,11 +221,17 @@ fn named_administrator(settings: &Settings) -> anyhow::Result<Option<NamedAdmini
     let Some(email) = settings.sign_in.admin_email.as_deref() else {
         return Ok(None);
     };
-    let email = Email::parse(email).with_context(|| format!("--admin-email {email}: this is no e-mail address"))?;
-    let password = match (&settings.sign_in.admin_password, &settings.sign_in.admin_password_file) {
+    let email = Email::parse(email)
+        .with_context(|| format!("--admin-email {email}: this is no e-mail address"))?;
+    let password = match (
+        &settings.sign_in.admin_password,
+        &settings.sign_in.admin_password_file,
+    ) {
         (Some(password), _) => Zeroizing::new(password.expose().to_owned()),
         (None, Some(path)) => read_password(path)?,
-        (None, None) => anyhow::bail!("--admin-email needs --admin-password-file or ROLLCALL_ADMIN_PASSWORD"),
+        (None, None) => {
+            anyhow::bail!("--admin-email needs --admin-password-file or ROLLCALL_ADMIN_PASSWORD")
+        }
     };
     Ok(Some(NamedAdministrator { email, password }))
 }
@@ -205,10 +241,13 @@ fn named_administrator(settings: &Settings) -> anyhow::Result<Option<NamedAdmini
 /// # Errors
 /// In words, with the path.
 pub fn read_password(path: &std::path::Path) -> anyhow::Result<Zeroizing<String>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
     let text = Zeroizing::new(text);
     let line = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+    Ok(Zeroizing::new(
+        line.strip_suffix('\r').unwrap_or(line).to_owned(),
+    ))
 }
 
 /// The address to type, for the ready line: people know `localhost`.
@@ -241,7 +280,11 @@ mod tests {
     fn a_password_file_may_end_in_a_line_break() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("password");
-        for (text, password) in [("secret words", "secret words"), ("secret words\n", "secret words"), ("secret \r\n", "secret ")] {
+        for (text, password) in [
+            ("secret words", "secret words"),
+            ("secret words\n", "secret words"),
+            ("secret \r\n", "secret "),
+        ] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(read_password(&path).unwrap().as_str(), password);
         }

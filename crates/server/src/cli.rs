@@ -52,7 +52,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Settings { markdown } => {
             let serve = serve_command();
-            print!("{}", if markdown { document::markdown(&serve) } else { document::text(&serve) });
+            print!(
+                "{}",
+                if markdown {
+                    document::markdown(&serve)
+                } else {
+                    document::text(&serve)
+                }
+            );
             Ok(())
         }
         Command::Openapi => {
@@ -71,7 +78,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// # Errors
 /// The sentence that the program would print.
 pub fn read_settings(arguments: &[&str]) -> Result<Settings, String> {
-    let arguments = ["rollcall", "serve"].iter().chain(arguments).map(OsString::from).collect::<Vec<_>>();
+    let arguments = ["rollcall", "serve"]
+        .iter()
+        .chain(arguments)
+        .map(OsString::from)
+        .collect::<Vec<_>>();
     match parse(&arguments, None) {
         Ok(Command::Serve(settings)) => Ok(*settings),
         Ok(_) => Err("not the serve command".to_owned()),
@@ -95,14 +106,19 @@ enum Refusal {
 
 fn parse(arguments: &[OsString], environment_file: Option<OsString>) -> Result<Command, Refusal> {
     let mut command = CommandLine::command();
-    let name = arguments.get(1).and_then(|name| name.to_str()).unwrap_or_default();
+    let name = arguments
+        .get(1)
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     let path = file::named_in(arguments, environment_file);
     if let Some(path) = path.filter(|_| matches!(name, "serve" | "users")) {
         let pairs = file::read(&path).map_err(Refusal::Words)?;
         command = file::apply(command, name, "serve", pairs)
             .map_err(|words| Refusal::Words(format!("{}: {words}", path.display())))?;
     }
-    let matches = command.try_get_matches_from_mut(arguments).map_err(Refusal::Clap)?;
+    let matches = command
+        .try_get_matches_from_mut(arguments)
+        .map_err(Refusal::Clap)?;
     let parsed = CommandLine::from_arg_matches(&matches)
         .map_err(|error| Refusal::Clap(error.format(&mut command)))?
         .command;
@@ -157,14 +173,26 @@ mod tests {
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(settings.sessions.rotate_every, Duration::from_secs(300));
         let hours = |timeout: crate::config::values::Timeout| timeout.get().as_secs() / 3_600;
-        assert_eq!(settings.sessions.session_idle_timeout.get(), Duration::from_secs(1_800));
+        assert_eq!(
+            settings.sessions.session_idle_timeout.get(),
+            Duration::from_secs(1_800)
+        );
         assert_eq!(hours(settings.sessions.session_absolute_timeout), 24);
         assert_eq!(hours(settings.sessions.keep_idle_timeout), 14 * 24);
         assert_eq!(hours(settings.sessions.keep_absolute_timeout), 30 * 24);
-        assert_eq!(settings.sessions.client_idle_timeout.get(), Duration::from_secs(300));
+        assert_eq!(
+            settings.sessions.client_idle_timeout.get(),
+            Duration::from_secs(300)
+        );
         assert_eq!(hours(settings.sessions.retention), 90 * 24);
         assert_eq!(settings.sign_in.password_min_length, 15);
-        assert_eq!((settings.sign_in.failure_limit, settings.sign_in.failure_window), (20, Duration::from_secs(300)));
+        assert_eq!(
+            (
+                settings.sign_in.failure_limit,
+                settings.sign_in.failure_window
+            ),
+            (20, Duration::from_secs(300))
+        );
         assert!(settings.trusted_proxy.is_empty() && settings.sign_in.unlock_after.is_none());
         assert_eq!(settings.time_zone, "UTC");
     }
@@ -223,7 +251,11 @@ mod tests {
             let words = read_settings(&[&config]).unwrap_err();
             assert!(words.contains(part), "{text}: {words}");
         }
-        assert!(read_settings(&["--config=/nowhere.toml"]).unwrap_err().contains("/nowhere.toml"));
+        assert!(
+            read_settings(&["--config=/nowhere.toml"])
+                .unwrap_err()
+                .contains("/nowhere.toml")
+        );
     }
 
     #[test]
@@ -240,7 +272,10 @@ mod tests {
     fn without_a_command_it_serves() {
         let words = |list: &[&str]| with_serve(list.iter().map(OsString::from).collect());
         assert_eq!(words(&["rollcall"]), ["rollcall", "serve"]);
-        assert_eq!(words(&["rollcall", "--demo", "5"]), ["rollcall", "serve", "--demo", "5"]);
+        assert_eq!(
+            words(&["rollcall", "--demo", "5"]),
+            ["rollcall", "serve", "--demo", "5"]
+        );
         assert_eq!(words(&["rollcall", "users"]), ["rollcall", "users"]);
         assert_eq!(words(&["rollcall", "--help"]), ["rollcall", "--help"]);
     }

@@ -25,11 +25,21 @@ pub struct StorageSettings {
 
     /// The database: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/NAME`. Without it, the SQLite file
     /// `rollcall.db` in the data folder.
-    #[arg(long, env = "ROLLCALL_DATABASE", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "ROLLCALL_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub database: Option<String>,
 
     /// The folder for what the server writes: the SQLite file, the audit key. Made at first start.
-    #[arg(long, env = "ROLLCALL_DATA_DIR", value_name = "DIR", default_value = "data")]
+    #[arg(
+        long,
+        env = "ROLLCALL_DATA_DIR",
+        value_name = "DIR",
+        default_value = "data"
+    )]
     pub data_dir: PathBuf,
 }
 
@@ -56,12 +66,22 @@ pub enum LogFormat {
 #[derive(Args, Clone, Debug)]
 pub struct LogSettings {
     /// How log lines look: `text` for people, `json` for collectors.
-    #[arg(long, env = "ROLLCALL_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        env = "ROLLCALL_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
     pub log_format: LogFormat,
 
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as
     /// `warn,rollcall_server::http=info`. Requests are logged at `info`.
-    #[arg(long, env = "ROLLCALL_LOG_LEVEL", value_name = "FILTER", default_value = "info")]
+    #[arg(
+        long,
+        env = "ROLLCALL_LOG_LEVEL",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
     pub log_level: String,
 }
 
@@ -126,15 +146,32 @@ pub struct SignInSettings {
     pub support_contact: Option<String>,
 
     /// At first start: the e-mail of the first administrator, instead of a printed one-time password.
-    #[arg(long, env = "ROLLCALL_ADMIN_EMAIL", value_name = "EMAIL", requires = "admin_secret")]
+    #[arg(
+        long,
+        env = "ROLLCALL_ADMIN_EMAIL",
+        value_name = "EMAIL",
+        requires = "admin_secret"
+    )]
     pub admin_email: Option<String>,
 
     /// The password of that administrator. Better given in the environment or in a file than as a flag.
-    #[arg(long, env = "ROLLCALL_ADMIN_PASSWORD", value_name = "PASSWORD", hide_env_values = true, group = "admin_secret", conflicts_with = "admin_password_file")]
+    #[arg(
+        long,
+        env = "ROLLCALL_ADMIN_PASSWORD",
+        value_name = "PASSWORD",
+        hide_env_values = true,
+        group = "admin_secret",
+        conflicts_with = "admin_password_file"
+    )]
     pub admin_password: Option<values::Hidden>,
 
     /// A file that holds the password of that administrator.
-    #[arg(long, env = "ROLLCALL_ADMIN_PASSWORD_FILE", value_name = "FILE", group = "admin_secret")]
+    #[arg(
+        long,
+        env = "ROLLCALL_ADMIN_PASSWORD_FILE",
+        value_name = "FILE",
+        group = "admin_secret"
+    )]
     pub admin_password_file: Option<PathBuf>,
 }
 
@@ -142,11 +179,17 @@ pub struct SignInSettings {
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// The address to listen on. Other machines reach it only through a proxy, or with `0.0.0.0:8080`.
-    #[arg(long, env = "ROLLCALL_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        env = "ROLLCALL_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080"
+    )]
     pub listen: SocketAddr,
 
     #[command(flatten)]
-    #[allow(missing_docs)] // A doc comment here would become the help text of the whole command.
+    #[allow(missing_docs)]
+    // A doc comment here would become the help text of the whole command.
     pub storage: StorageSettings,
 
     /// The address that people type, such as `https://rollcall.example.org`: for origin checks. Without it,
@@ -213,9 +256,21 @@ impl Settings {
     /// What no single setting can see. The error names the setting and what to write.
     pub fn check(&self) -> Result<(), String> {
         let pairs = [
-            ("session", self.sessions.session_idle_timeout, self.sessions.session_absolute_timeout),
-            ("keep", self.sessions.keep_idle_timeout, self.sessions.keep_absolute_timeout),
-            ("client", self.sessions.client_idle_timeout, self.sessions.client_absolute_timeout),
+            (
+                "session",
+                self.sessions.session_idle_timeout,
+                self.sessions.session_absolute_timeout,
+            ),
+            (
+                "keep",
+                self.sessions.keep_idle_timeout,
+                self.sessions.keep_absolute_timeout,
+            ),
+            (
+                "client",
+                self.sessions.client_idle_timeout,
+                self.sessions.client_absolute_timeout,
+            ),
         ];
         for (kind, idle, absolute) in pairs {
             if idle.get() > absolute.get() {
@@ -231,7 +286,11 @@ impl Settings {
                 self.listen.port()
             ));
         }
-        if let Some(wide) = self.trusted_proxy.iter().find(|network| network.prefix_len() == 0) {
+        if let Some(wide) = self
+            .trusted_proxy
+            .iter()
+            .find(|network| network.prefix_len() == 0)
+        {
             return Err(format!(
                 "--trusted-proxy {wide} would let anyone choose their own address; list the proxies"
             ));

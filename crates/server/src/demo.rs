@@ -18,7 +18,6 @@ use crate::service::password::{Hasher, Password};
 mod people;
 mod sessions;
 
-
 /// Written at a time, so that a large demo neither fills the memory nor holds the writer for long.
 const BATCH: usize = 500;
 
@@ -49,18 +48,28 @@ pub async fn fill(
     }
     let users = db::users::count(db.reader()).await?;
     if users > 1 {
-        bail!("--demo {count}: this database holds users already; choose an empty one, such as --data-dir demo-data");
+        bail!(
+            "--demo {count}: this database holds users already; choose an empty one, such as --data-dir demo-data"
+        );
     }
     let now = clock.now();
     let (password, text) = Password::one_time(random);
     // One hash for all: they share the password, and a demo of thousands of users should start quickly.
     let hash = Hasher::new(1, random).hash_now(&password, random);
     let people = people::invent(usize::try_from(count)?, &mut chance);
-    let demo = Demo { password: text, examples: people::examples(&people) };
+    let demo = Demo {
+        password: text,
+        examples: people::examples(&people),
+    };
 
     let organisations: Vec<_> = people::ORGANISATIONS
         .iter()
-        .map(|organisation| (OrganisationId(uuid_v7(random, now)), organisation.name.to_owned()))
+        .map(|organisation| {
+            (
+                OrganisationId(uuid_v7(random, now)),
+                organisation.name.to_owned(),
+            )
+        })
         .collect();
     let ids = organisations.iter().map(|(id, _)| *id).collect::<Vec<_>>();
     db.write(move |tx| {
@@ -73,7 +82,10 @@ pub async fn fill(
     })
     .await?;
     for batch in people.chunks(BATCH) {
-        let users = batch.iter().map(|person| person.record(&ids, &hash, now)).collect::<Vec<_>>();
+        let users = batch
+            .iter()
+            .map(|person| person.record(&ids, &hash, now))
+            .collect::<Vec<_>>();
         db.write(move |tx| {
             Box::pin(async move {
                 for user in &users {
@@ -105,7 +117,8 @@ pub async fn fill(
         .await?;
         left -= size;
     }
-    note.write(&demo).context("the demo's password could not be kept in the data folder")?;
+    note.write(&demo)
+        .context("the demo's password could not be kept in the data folder")?;
     Ok(demo)
 }
 
@@ -121,19 +134,29 @@ impl Note {
         let text = match fs::read_to_string(&self.0) {
             Ok(text) => Zeroizing::new(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", self.0.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("{} cannot be read", self.0.display()));
+            }
         };
         let mut lines = text.lines();
         let password = lines.next().filter(|line| !line.is_empty());
-        let password = password.with_context(|| format!("{} is empty; remove the data folder", self.0.display()))?;
+        let password = password
+            .with_context(|| format!("{} is empty; remove the data folder", self.0.display()))?;
         Ok(Some(Demo {
             password: Zeroizing::new(password.to_owned()),
-            examples: lines.filter_map(Email::parse).map(|email| email.to_string()).collect(),
+            examples: lines
+                .filter_map(Email::parse)
+                .map(|email| email.to_string())
+                .collect(),
         }))
     }
 
     fn write(&self, demo: &Demo) -> io::Result<()> {
-        let text = Zeroizing::new(format!("{}\n{}\n", demo.password.as_str(), demo.examples.join("\n")));
+        let text = Zeroizing::new(format!(
+            "{}\n{}\n",
+            demo.password.as_str(),
+            demo.examples.join("\n")
+        ));
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -200,11 +223,15 @@ mod tests {
     fn nine_in_ten_sessions_live_and_users_differ() {
         let mut chance = Chance::new(&OsRandom);
         let people = people::invent(5_000, &mut chance);
-        let emails: std::collections::HashSet<_> = people.iter().map(|person| &person.email).collect();
+        let emails: std::collections::HashSet<_> =
+            people.iter().map(|person| &person.email).collect();
         assert_eq!(emails.len(), people.len());
         assert!(emails.iter().all(|email| Email::parse(email).is_some()));
         assert!(people.iter().any(|person| person.service_account));
-        let ids: Vec<_> = people::ORGANISATIONS.iter().map(|_| OrganisationId(uuid::Uuid::nil())).collect();
+        let ids: Vec<_> = people::ORGANISATIONS
+            .iter()
+            .map(|_| OrganisationId(uuid::Uuid::nil()))
+            .collect();
         let now = rollcall_core::Timestamp::from_seconds(1_800_000_000);
         let rows: Vec<_> = (0..5_000)
             .map(|_| sessions::invent(chance.pick(&people), &ids, now, &OsRandom, &mut chance))
@@ -219,6 +246,9 @@ mod tests {
                 Some((at, _)) => assert!(row.created_at <= at && at <= now),
             }
         }
-        assert!(rows.iter().any(|row| row.ip.contains(':')) && rows.iter().any(|row| row.ip.contains('.')));
+        assert!(
+            rows.iter().any(|row| row.ip.contains(':'))
+                && rows.iter().any(|row| row.ip.contains('.'))
+        );
     }
 }

@@ -70,7 +70,11 @@ impl From<QueryError> for ApiError {
 impl ApiError {
     /// A field of this name has this problem.
     pub fn field(name: &str, problem: Problem) -> Self {
-        QueryError { parameter: name.to_owned(), problem }.into()
+        QueryError {
+            parameter: name.to_owned(),
+            problem,
+        }
+        .into()
     }
 
     /// The problem document.
@@ -168,7 +172,11 @@ mod tests {
     #[test]
     fn what_a_status_asks_for_comes_with_it() {
         for (error, name, value) in [
-            (Error::Unauthenticated, "www-authenticate", "Bearer realm=\"rollcall\""),
+            (
+                Error::Unauthenticated,
+                "www-authenticate",
+                "Bearer realm=\"rollcall\"",
+            ),
             (Error::TooManyAttempts(0), "retry-after", "1"),
             (Error::TooManyAttempts(61), "retry-after", "61"),
             (Error::Unavailable, "retry-after", "2"),
@@ -176,7 +184,10 @@ mod tests {
             let response = ApiError::from(error).into_problem("r");
             assert_eq!(response.status().as_u16(), error.status());
             assert_eq!(response.headers()[name], value);
-            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            assert_eq!(
+                response.headers()["content-type"],
+                "application/problem+json"
+            );
         }
     }
 }

@@ -30,8 +30,8 @@ mod headers;
 mod help;
 pub mod listener;
 mod me;
-mod operations;
 pub mod openapi;
+mod operations;
 mod origin;
 mod pages;
 mod request;
@@ -64,6 +64,7 @@ pub type Shared = Arc<Http>;
 
 /// The whole route table.
 pub fn router(settings: &Settings, service: Service) -> Router {
+    pages::prepare();
     let shared = Arc::new(Http {
         service,
         proxies: address::Proxies::new(settings.trusted_proxy.clone()),
@@ -74,7 +75,16 @@ pub fn router(settings: &Settings, service: Service) -> Router {
     });
     Router::new()
         // Pages, and the server functions that they call
-        .merge(pages::routes())
+        .route("/", get(pages::page))
+        .route("/sign-in", get(pages::page))
+        .route("/forgot-password", get(pages::page))
+        .route("/sessions", get(pages::page))
+        .route("/sessions/{id}", get(pages::page))
+        .route("/sessions/{id}/end", get(pages::page))
+        .route("/account/sessions", get(pages::page))
+        .route("/account/sessions/end", get(pages::page))
+        .route("/account/sessions/{id}/end", get(pages::page))
+        .route("/account/security", get(pages::page))
         .route("/rpc/{*function}", post(rpc::call))
         // Signing in and out
         .route("/api/v1/sign-in", post(sign_in::sign_in))
@@ -82,12 +92,18 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         // One's own account
         .route("/api/v1/me", get(me::find))
         .route("/api/v1/me/password", post(me::change_password))
-        .route("/api/v1/me/sessions", get(me::list_sessions).delete(me::end_sessions))
+        .route(
+            "/api/v1/me/sessions",
+            get(me::list_sessions).delete(me::end_sessions),
+        )
         .route("/api/v1/me/sessions/{id}", delete(me::end_session))
         // Administration
         .route("/api/v1/sessions", get(sessions::list))
         .route("/api/v1/sessions/stats", get(sessions::stats))
-        .route("/api/v1/sessions/{id}", get(sessions::find).delete(sessions::end))
+        .route(
+            "/api/v1/sessions/{id}",
+            get(sessions::find).delete(sessions::end),
+        )
         .route("/api/v1/users/{id}/sessions", delete(users::end_sessions))
         .route("/api/v1/audit", get(audit::list))
         // The two calls of Rediacc's console
@@ -120,7 +136,9 @@ async fn treat(State(http): State<Shared>, request: Request, next: Next) -> Resp
     // The pattern, never the path: a path can hold an id, and somebody's mistake can put more into it.
     let route = request.extensions().get::<MatchedPath>().cloned();
 
-    let answered = AssertUnwindSafe(answer(&http, &asked, request, next)).catch_unwind().await;
+    let answered = AssertUnwindSafe(answer(&http, &asked, request, next))
+        .catch_unwind()
+        .await;
     let mut response = answered.unwrap_or_else(|_| respond::with(Error::Internal.into()));
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let cookies = respond::kept(&mut response);
@@ -137,7 +155,13 @@ async fn treat(State(http): State<Shared>, request: Request, next: Next) -> Resp
             request_id: &asked.id,
         },
     );
-    operations::note(&asked, &method, route.as_ref(), response.status(), started.elapsed());
+    operations::note(
+        &asked,
+        &method,
+        route.as_ref(),
+        response.status(),
+        started.elapsed(),
+    );
     response
 }
 
@@ -152,7 +176,9 @@ async fn answer(http: &Shared, asked: &Arc<Asked>, request: Request, next: Next)
             let presented = credentials::presented(request.headers());
             let facts = asked.facts(&request);
             let work = async {
-                let backend = Arc::new(RequestBackend::open(http.service.clone(), facts, presented, door).await);
+                let backend = Arc::new(
+                    RequestBackend::open(http.service.clone(), facts, presented, door).await,
+                );
                 request.extensions_mut().insert(backend.clone());
                 let mut response = next.run(request).await;
                 respond::apply(&backend.effects(), response.headers_mut());
@@ -168,12 +194,26 @@ async fn answer(http: &Shared, asked: &Arc<Asked>, request: Request, next: Next)
 
 /// What is refused before anybody asks who sent it. The body has arrived in full when this returns.
 async fn admit(http: &Shared, asked: &Asked, request: Request) -> Result<Request, Error> {
-    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
     if !known.contains(request.method()) {
         return Err(Error::MethodNotAllowed);
     }
     // Several Hosts are a sign of smuggling (RFC 9112, 3.2).
-    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+    if request
+        .headers()
+        .get_all(header::HOST)
+        .iter()
+        .nth(1)
+        .is_some()
+    {
         return Err(Error::MalformedBody);
     }
     let reached = origin::Reached {

@@ -16,20 +16,33 @@ pub const REQUEST_SECONDS: &str = "rollcall_http_request_seconds";
 
 // Up to the longest that a request may take.
 const LATENCY_BUCKETS: &[f64] = &[
-    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    10.0, 30.0,
 ];
 
 /// Starts logging to standard error, and makes panics log lines. Once per process.
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
     let filter = EnvFilter::builder()
         .parse(&settings.log_level)
-        .with_context(|| format!("--log-level {}: write error, warn, info, debug or trace", settings.log_level))?;
+        .with_context(|| {
+            format!(
+                "--log-level {}: write error, warn, info, debug or trace",
+                settings.log_level
+            )
+        })?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     let started = match settings.log_format {
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        LogFormat::Text => lines
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .try_init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))?;
     std::panic::set_hook(Box::new(log_panic));
@@ -47,7 +60,10 @@ pub fn start_quietly() {
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let place = panic
+        .location()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     // The payload is our own or a library's text about its own state; both know no secrets, since those
     // are of types that print as "(hidden)".
     let words = panic
@@ -56,7 +72,11 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
         .copied()
         .or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    tracing::error!(panic.place = place, panic.words = words, "a panic: a fault of ours");
+    tracing::error!(
+        panic.place = place,
+        panic.words = words,
+        "a panic: a fault of ours"
+    );
 }
 
 /// The process's metrics. One recorder serves every app in the process, as the `metrics` crate wants.

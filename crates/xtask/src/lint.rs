@@ -20,6 +20,11 @@ pub(crate) fn command() -> Result<()> {
                 .args(["rollcall-client/ssr", "--", "-Dwarnings"]))
         }),
         step("Lints of the browser build", "cargo clippy", lint_client),
+        step(
+            "Generated files",
+            "what the server writes of itself",
+            || crate::generate::generate(true),
+        ),
         step("Documentation", "cargo doc", || {
             run(cargo()
                 .args([

@@ -8,6 +8,7 @@ mod css;
 mod dev;
 mod e2e;
 mod fingerprint;
+mod generate;
 mod lint;
 mod paths;
 mod postgres;
@@ -42,6 +43,8 @@ enum Command {
     Dev(dev::Args),
     /// Run every test, those in a real browser included.
     Test(test::Args),
+    /// Write the generated files: the list of settings and the OpenAPI document.
+    Gen(generate::Args),
     /// Check formatting, lints (host and WebAssembly) and documentation.
     Lint,
 }
@@ -63,6 +66,7 @@ fn run_command(command: Command) -> Result<()> {
         Command::Run(args) => run::command(args),
         Command::Dev(args) => dev::command(args),
         Command::Test(args) => test::command(args),
+        Command::Gen(args) => generate::command(args),
         Command::Lint => lint::command(),
     }
 }

@@ -3,7 +3,17 @@
 use leptos::prelude::*;
 use rollcall_core::{Error, Field, Surroundings};
 
-use crate::routes;
+use crate::{browser, routes};
+
+/// Where to go instead of showing an error that only says that the session is over, or that the
+/// password has to be changed first.
+fn leave_instead(error: Error) {
+    Effect::new(move || match error {
+        Error::Unauthenticated => browser::go(&routes::sign_in_for(&browser::here())),
+        Error::PasswordChangeRequired => browser::go(routes::SECURITY),
+        _ => {}
+    });
+}
 
 /// An error as a page of its own.
 #[component]
@@ -11,6 +21,12 @@ pub fn ErrorPage(
     /// What went wrong.
     error: Error,
 ) -> impl IntoView {
+    leave_instead(error);
+    // An address with something else in the place of an id is an address of nothing.
+    let error = match error {
+        Error::Invalid(Field::Id, _) => Error::NotFound,
+        other => other,
+    };
     let heading = match error {
         Error::NotFound => "There is nothing here",
         Error::Forbidden => "This is not open to you",
@@ -39,6 +55,7 @@ pub(crate) fn ErrorNotice(
     #[prop(optional, into)]
     retry: Option<Callback<()>>,
 ) -> impl IntoView {
+    leave_instead(error);
     view! {
         <div class="notice failed" role="alert">
             <p>{error.to_string()}</p>

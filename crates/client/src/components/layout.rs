@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
-use leptos_router::components::A;
+use leptos_router::hooks::use_location;
 use rollcall_core::Permission;
 
 use crate::app::use_surroundings;
@@ -21,16 +21,27 @@ pub fn Layout(children: Children) -> impl IntoView {
         && viewer
             .as_ref()
             .is_some_and(|viewer| viewer.may(Permission::SessionsView));
-    let item = |path: &'static str, icon: Icon, label: &'static str| {
+    let path = use_location().pathname;
+    let item = |there: &'static str, icon: Icon, label: &'static str| {
+        // A page below one of these belongs to it: the details of a session to Sessions.
+        let current = move || {
+            let path = path.read();
+            let below = path.strip_prefix(there)?;
+            (below.is_empty() || below.starts_with('/')).then_some(if below.is_empty() {
+                "page"
+            } else {
+                "true"
+            })
+        };
         view! {
-            <A href=path attr:class="item" exact=true>
+            <a href=there class="item" aria-current=current>
                 <Glyph icon />
                 {label}
-            </A>
+            </a>
         }
     };
     view! {
-        <a class="skip" href="#main">"Skip to content"</a>
+        <a class="skip" href="#main" rel="external">"Skip to content"</a>
         <div class="frame">
             <nav class="side" aria-label="Rollcall">
                 <a class="brand" href="/"><Glyph icon=Icon::Brand />"Rollcall"</a>

@@ -4,9 +4,8 @@
 use leptos::html;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
-use leptos_router::components::{A, Form};
 use leptos_router::hooks::use_navigate;
-use rollcall_core::{Kind, PageNumber, SessionFilter, SessionQuery, State};
+use rollcall_core::{Kind, PageNumber, PageSize, SessionFilter, SessionQuery, State};
 
 use crate::routes;
 use crate::ui::icon::{Glyph, Icon};
@@ -25,10 +24,13 @@ pub(crate) fn SessionFilters(
 ) -> impl IntoView {
     let navigate = use_navigate();
     let text = RwSignal::new(query.get_untracked().filter.search);
-    // Back, forward and cleared filters change the field too, but not under the typist's hands.
+    // Back, forward and cleared filters change the field too, but an answer to what was typed a moment
+    // ago never does: more may have been typed since.
+    let asked = StoredValue::new(text.get_untracked());
     Effect::new(move || {
         let search = query.get().filter.search;
-        if text.get_untracked().trim() != search {
+        if asked.get_value() != search {
+            asked.set_value(search.clone());
             text.set(search);
         }
     });
@@ -37,6 +39,7 @@ pub(crate) fn SessionFilters(
         if search.trim() == shown.filter.search {
             return;
         }
+        asked.set_value(search.trim().to_owned());
         let filter = SessionFilter {
             search: search.trim().to_owned(),
             ..shown.filter
@@ -81,7 +84,7 @@ pub(crate) fn SessionFilters(
     };
     let segment = move |label: &'static str, value: Option<State>| {
         let current = move || (query.get().filter.state == value).then_some("true");
-        view! { <A href=move || state(value) attr:aria-current=current scroll=false>{label}</A> }
+        view! { <a href=move || state(value) aria-current=current data-noscroll>{label}</a> }
     };
     let kinds = [
         ("", "Kind: any"),
@@ -102,17 +105,19 @@ pub(crate) fn SessionFilters(
                 page: PageNumber::default(),
                 ..shown
             };
-            navigate(
-                &routes::sessions(&next),
-                NavigateOptions {
-                    scroll: false,
-                    ..NavigateOptions::default()
-                },
-            );
+            let options = NavigateOptions {
+                scroll: false,
+                ..NavigateOptions::default()
+            };
+            navigate(&routes::sessions(&next), options);
         }
     };
+    let search_now = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        show.with_value(|show| show(text.get_untracked()));
+    };
     view! {
-        <Form method="GET" action=routes::SESSIONS attr:class="bar" attr:role="search">
+        <form method="get" action=routes::SESSIONS class="bar" role="search" on:submit=search_now>
             <label class="field">
                 <Glyph icon=Icon::Search />
                 <span class="visually-hidden">"Search sessions"</span>
@@ -128,7 +133,7 @@ pub(crate) fn SessionFilters(
                     value=text.get_untracked()
                     on:input=move |event| typed(event_target_value(&event))
                 />
-                <kbd aria-hidden="true">"/"</kbd>
+                <kbd class="keys" aria-hidden="true">"/"</kbd>
             </label>
             <span class="segments" role="group" aria-label="State">
                 {segment("All", None)}
@@ -152,7 +157,12 @@ pub(crate) fn SessionFilters(
                 (shown.sort != SessionQuery::default().sort)
                     .then(|| view! { <input type="hidden" name="sort" value=shown.sort.as_text() /> })
             }}
+            {move || {
+                let rows = query.get().page_size;
+                (rows != PageSize::default())
+                    .then(|| view! { <input type="hidden" name="page_size" value=rows.get().to_string() /> })
+            }}
             <noscript><button class="button">"Search"</button></noscript>
-        </Form>
+        </form>
     }
 }

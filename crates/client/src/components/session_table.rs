@@ -1,7 +1,6 @@
 //! The table of sessions.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 use rollcall_core::{PageNumber, Session, SessionQuery, SessionSort, SortKey, State};
 
 use super::session_facts::{Duration, StateTag};
@@ -94,7 +93,7 @@ fn heading(key: SortKey, label: &'static str, query: &SessionQuery) -> AnyView {
     let arrow = sorted.then_some(if query.sort.descending { "↓" } else { "↑" });
     view! {
         <th scope="col" aria-sort=order>
-            <A href=routes::sessions(&there) scroll=false>{label}<span aria-hidden="true" class="arrow">{arrow}</span></A>
+            <a href=routes::sessions(&there) data-noscroll>{label}<span aria-hidden="true" class="arrow">{arrow}</span></a>
         </th>
     }
     .into_any()
@@ -103,46 +102,49 @@ fn heading(key: SortKey, label: &'static str, query: &SessionQuery) -> AnyView {
 fn row(session: Session, may_end: bool, end: Callback<Session>) -> AnyView {
     let id = session.id.to_string();
     let active = session.state == State::Active;
-    let action = if active && (may_end || session.current) {
-        let label = format!(
-            "End {} of {}",
-            super::session_facts::called(&session),
-            session.user.name
-        );
-        let asked = session.clone();
-        view! {
-            <a
-                class="button plain danger"
-                href=routes::end_session(&id)
-                aria-label=label
-                on:click=move |event| {
-                    event.prevent_default();
-                    end.run(asked.clone());
-                }
-            >
-                <Glyph icon=Icon::Close />
-                "End"
-            </a>
-        }
-        .into_any()
+    let ends = active && (may_end || session.current);
+    let (class, there, label) = if ends {
+        let called = super::session_facts::called(&session);
+        (
+            "button plain danger",
+            routes::end_session(&id),
+            format!("End {called} of {}", session.user.name),
+        )
     } else {
-        view! { <A href=routes::session(&id) attr:class="button plain" attr:aria-label=format!("Details of {}", session.user.name)>"Details"</A> }
-            .into_any()
+        (
+            "button plain",
+            routes::session(&id),
+            format!("Details of {}", session.user.name),
+        )
+    };
+    // One element for both, so that the focus stays where it is when a session ends under it.
+    let asked = ends.then(|| session.clone());
+    let ask = move |event: leptos::ev::MouseEvent| {
+        if let Some(session) = asked.clone() {
+            event.prevent_default();
+            end.run(session);
+        }
+    };
+    let action = view! {
+        <a class=class href=there aria-label=label on:click=ask>
+            {ends.then(|| view! { <Glyph icon=Icon::Close /> })}
+            {if ends { "End" } else { "Details" }}
+        </a>
     };
     let agent = session.browser_and_system();
     let state = session.clone();
     view! {
         <tr class:mine=session.current>
-            <td class="who">
-                <A href=routes::session(&id)>
+            <td class="who" title=session.user.email.clone()>
+                <a href=routes::session(&id)>
                     <b>{session.user.name.clone()}</b>
                     {session.current.then(|| view! { <span class="tag blue">"Current session"</span> })}
                     {session.user.service_account.then(|| view! { <span class="tag">"service account"</span> })}
                     <span class="sub">{session.user.email.clone()}</span>
-                </A>
+                </a>
             </td>
             <td title=session.name.clone()>{session.name.clone()}<span class="sub">{session.kind.as_str()}</span></td>
-            <td><code>{session.ip.clone()}</code></td>
+            <td class="ip" title=session.ip.clone()><code>{session.ip.clone()}</code></td>
             <td title=session.user_agent.clone()>{agent}</td>
             <td><StateTag session=state /></td>
             <td><ExactTime at=session.created_at /></td>

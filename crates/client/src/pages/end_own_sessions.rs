@@ -4,7 +4,6 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
-use leptos_router::components::A;
 use leptos_router::hooks::use_query_map;
 use rollcall_core::SessionQuery;
 
@@ -51,7 +50,7 @@ pub(crate) fn EndOwnSessionsPage() -> impl IntoView {
                             <input type="hidden" name="scope" value=if all { "all" } else { "others" } />
                             <input type="hidden" name="go" value="true" />
                             <div class="acts">
-                                <A href=routes::MY_SESSIONS attr:class="button">"Cancel"</A>
+                                <a href=routes::MY_SESSIONS class="button">{if count > 0 { "Cancel" } else { "Back" }}</a>
                                 {(count > 0).then(|| view! { <button class="button danger full">{label}</button> })}
                             </div>
                         </form>

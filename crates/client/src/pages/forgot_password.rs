@@ -3,7 +3,6 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::components::A;
 
 use crate::app::use_surroundings;
 use crate::routes;
@@ -27,7 +26,7 @@ pub(crate) fn ForgotPasswordPage() -> impl IntoView {
                     }}
                 </p>
                 <p>"A locked account has to be unlocked by an administrator too; a new password does not unlock it."</p>
-                <p><A href=routes::SIGN_IN attr:class="button">"Back to sign-in"</A></p>
+                <p><a href=routes::SIGN_IN class="button">"Back to sign-in"</a></p>
             </section>
         </main>
     }

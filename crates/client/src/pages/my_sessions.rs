@@ -2,11 +2,9 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::components::A;
 use leptos_router::hooks::use_url;
 use rollcall_core::{Page, Session, SessionQuery, State};
 
-use super::sign_in::leave_if_signed_out;
 use crate::app::use_surroundings;
 use crate::components::end_dialog::EndDialog;
 use crate::components::error_view::ErrorNotice;
@@ -15,6 +13,7 @@ use crate::components::session_table::TableSkeleton;
 use crate::ui::clock::TimeAgo;
 use crate::ui::icon::{Glyph, Icon};
 use crate::ui::pager::{Pager, Paging};
+use crate::ui::refresh_button::RefreshButton;
 use crate::{routes, rpc};
 
 /// My Sessions.
@@ -30,12 +29,9 @@ pub(crate) fn MySessionsPage() -> impl IntoView {
     let refresh = Callback::new(move |()| version.update(|version| *version += 1));
     let asked = RwSignal::new(None::<Session>);
     let loading = RwSignal::new(false);
+    // What was shown last stays on the page when a later answer fails.
+    let known = StoredValue::new(None::<(Page<Session>, SessionQuery)>);
     let zone = StoredValue::new(use_surroundings().zone);
-    Effect::new(move || {
-        if let Some(Err(error)) = page.get() {
-            leave_if_signed_out(error.0);
-        }
-    });
     view! {
         <Title text="My sessions" />
         <div class="head">
@@ -47,15 +43,7 @@ pub(crate) fn MySessionsPage() -> impl IntoView {
                 })}
             </Transition>
             <span class="grow"></span>
-            <a class="button" class:busy=move || loading.get() href=routes::MY_SESSIONS rel="external"
-                on:click=move |event| {
-                    event.prevent_default();
-                    refresh.run(());
-                }
-            >
-                <Glyph icon=Icon::Refresh />
-                "Refresh"
-            </a>
+            <RefreshButton here=routes::MY_SESSIONS loading refresh />
         </div>
         <p class="lead">"Every browser and program that is signed in as you. End what you do not recognise, then change your password."</p>
         <section class="panel" aria-busy=move || loading.get().to_string()>
@@ -64,8 +52,14 @@ pub(crate) fn MySessionsPage() -> impl IntoView {
                     let shown = query.get_untracked();
                     Suspend::new(async move {
                         match page.await {
-                            Ok(list) => rows(list, shown, asked),
-                            Err(error) => view! { <ErrorNotice error=error.0 retry=refresh /> }.into_any(),
+                            Ok(list) => {
+                                known.set_value(Some((list.clone(), shown.clone())));
+                                rows(list, shown, asked)
+                            }
+                            Err(error) => {
+                                let old = known.get_value().map(|(list, shown)| rows(list, shown, asked));
+                                view! { <ErrorNotice error=error.0 retry=refresh />{old} }.into_any()
+                            }
                         }
                     })
                 }}
@@ -94,8 +88,8 @@ fn rows(list: Page<Session>, query: SessionQuery, asked: RwSignal<Option<Session
         <div class="foot">
             {if others {
                 view! {
-                    <A href=routes::end_own_sessions("others") attr:class="button danger">"End all other sessions"</A>
-                    <A href=routes::end_own_sessions("all") attr:class="button danger">"End all, with this one"</A>
+                    <a href=routes::end_own_sessions("others") class="button danger">"End all other sessions"</a>
+                    <a href=routes::end_own_sessions("all") class="button danger">"End all, with this one"</a>
                 }
                 .into_any()
             } else {

@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::components::A;
 use rollcall_core::{Permission, Session, State, words};
 
 use super::id_in_path;
@@ -86,7 +85,7 @@ fn facts(session: Session, may_end: bool, asked: RwSignal<Option<Session>>) -> A
     };
     view! {
         <Title text=title.clone() />
-        <p class="crumbs"><A href=routes::SESSIONS>"Sessions"</A></p>
+        <p class="crumbs"><a href=routes::SESSIONS>"Sessions"</a></p>
         <div class="head">
             <h1>{title}</h1>
             <StateTag session=session.clone() />

@@ -3,13 +3,11 @@
 use leptos::html;
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::components::A;
 use leptos_router::hooks::{use_navigate, use_url};
 use rollcall_core::{
-    Error, Page, PageNumber, Permission, Session, SessionFilter, SessionQuery, words,
+    Error, Page, PageNumber, Permission, Session, SessionFilter, SessionQuery, SessionStats, words,
 };
 
-use super::sign_in::leave_if_signed_out;
 use crate::app::use_surroundings;
 use crate::browser;
 use crate::components::end_dialog::EndDialog;
@@ -17,8 +15,8 @@ use crate::components::error_view::{ErrorNotice, ErrorPage};
 use crate::components::session_filters::SessionFilters;
 use crate::components::session_table::{SessionTable, TableSkeleton};
 use crate::components::stat_cards::StatCards;
-use crate::ui::icon::{Glyph, Icon};
 use crate::ui::pager::{Pager, Paging};
+use crate::ui::refresh_button::RefreshButton;
 use crate::{routes, rpc};
 
 /// The dashboard.
@@ -49,6 +47,9 @@ pub(crate) fn SessionsPage() -> impl IntoView {
     let field = NodeRef::<html::Input>::new();
     let help = RwSignal::new(false);
     let loading = RwSignal::new(false);
+    // What was shown last stays on the page when a later answer fails.
+    let known = StoredValue::new(None::<(Page<Session>, SessionQuery)>);
+    let known_stats = StoredValue::new(None::<SessionStats>);
     let zone = StoredValue::new(surroundings.zone);
     let as_of = move |page: &Page<Session>| {
         zone.with_value(|zone| format!("as of {} {}", zone.time_of_day(page.as_of), zone.name))
@@ -78,9 +79,6 @@ pub(crate) fn SessionsPage() -> impl IntoView {
                 );
             }
         }
-        if let Some(Err(error)) = page.get() {
-            leave_if_signed_out(error.0);
-        }
     });
 
     view! {
@@ -94,18 +92,10 @@ pub(crate) fn SessionsPage() -> impl IntoView {
                 })}
             </Transition>
             <span class="grow"></span>
-            <button class="button plain" type="button" aria-expanded=move || help.get().to_string() on:click=move |_| help.update(|help| *help = !*help)>
+            <button class="button plain keys" type="button" aria-expanded=move || help.get().to_string() on:click=move |_| help.update(|help| *help = !*help)>
                 <kbd>"?"</kbd>"Shortcuts"
             </button>
-            <a class="button" class:busy=move || loading.get() href=move || routes::sessions(&query.get()) rel="external" aria-busy=move || loading.get().to_string()
-                on:click=move |event| {
-                    event.prevent_default();
-                    refresh.run(());
-                }
-            >
-                <Glyph icon=Icon::Refresh />
-                "Refresh"
-            </a>
+            <RefreshButton here=Signal::derive(move || routes::sessions(&query.get())) loading refresh />
         </div>
         {move || help.get().then(|| view! {
             <section class="notice shortcuts" aria-label="Shortcuts">
@@ -119,8 +109,14 @@ pub(crate) fn SessionsPage() -> impl IntoView {
         <Transition>
             {move || Suspend::new(async move {
                 match stats.await {
-                    Ok(stats) => view! { <StatCards stats /> }.into_any(),
-                    Err(error) => view! { <ErrorNotice error=error.0 retry=refresh /> }.into_any(),
+                    Ok(stats) => {
+                        known_stats.set_value(Some(stats.clone()));
+                        view! { <StatCards stats /> }.into_any()
+                    }
+                    Err(error) => match known_stats.get_value() {
+                        Some(stats) => view! { <StatCards stats /> }.into_any(),
+                        None => view! { <ErrorNotice error=error.0 retry=refresh /> }.into_any(),
+                    },
                 }
             })}
         </Transition>
@@ -131,8 +127,14 @@ pub(crate) fn SessionsPage() -> impl IntoView {
                     let shown = query.get_untracked();
                     Suspend::new(async move {
                         match page.await {
-                            Ok(list) => rows(list, shown, may_end, end),
-                            Err(error) => view! { <ErrorNotice error=error.0 retry=refresh /> }.into_any(),
+                            Ok(list) => {
+                                known.set_value(Some((list.clone(), shown.clone())));
+                                rows(list, shown, may_end, end)
+                            }
+                            Err(error) => {
+                                let old = known.get_value().map(|(list, shown)| rows(list, shown, may_end, end));
+                                view! { <ErrorNotice error=error.0 retry=refresh />{old} }.into_any()
+                            }
                         }
                     })
                 }}
@@ -188,7 +190,7 @@ fn empty(query: &SessionQuery) -> AnyView {
         <div class="empty">
             <h2>"No session matches"</h2>
             <p>"The search looks for any part of an e-mail, an IP address or a session name."</p>
-            <p><A href=routes::sessions(&all) attr:class="button">"Clear search and filters"</A></p>
+            <p><a href=routes::sessions(&all) class="button">"Clear search and filters"</a></p>
         </div>
     }
     .into_any()
@@ -200,7 +202,7 @@ fn exact_count(query: SessionQuery) -> AnyView {
         {move || match count.value().get() {
             Some(Ok(count)) => view! { <span class="num">{format!("exactly {}", words::grouped(i64::try_from(count).unwrap_or(i64::MAX)))}</span> }.into_any(),
             _ => view! {
-                <button class="button plain" type="button" disabled=move || count.pending().get() on:click=move |_| { count.dispatch_local(()); }>
+                <button class="button plain scripted" type="button" disabled=move || count.pending().get() on:click=move |_| { count.dispatch_local(()); }>
                     "Count exactly"
                 </button>
             }

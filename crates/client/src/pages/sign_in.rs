@@ -4,9 +4,8 @@ use leptos::html;
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
-use leptos_router::components::A;
 use leptos_router::hooks::use_query_map;
-use rollcall_core::{Error, Field};
+use rollcall_core::Field;
 
 use crate::app::use_surroundings;
 use crate::components::error_view::{field_error, other_error};
@@ -21,7 +20,7 @@ const FIELDS: [Field; 2] = [Field::Email, Field::Password];
 pub(crate) fn SignInPage() -> impl IntoView {
     let surroundings = use_surroundings();
     let query = use_query_map();
-    let next = move || query.read().get("next");
+    let next = move || query.read_untracked().get("next");
     let last_end = Resource::new_blocking(|| (), |()| rpc::last_end());
     let sign_in = ServerAction::<SignIn>::new();
     let error = move || {
@@ -120,15 +119,8 @@ pub(crate) fn SignInPage() -> impl IntoView {
                         {move || if sign_in.pending().get() { "Signing in…" } else { "Sign in" }}
                     </button>
                 </form>
-                <p class="aside"><A href=routes::FORGOT_PASSWORD>"Forgot your password?"</A></p>
+                <p class="aside"><a href=routes::FORGOT_PASSWORD>"Forgot your password?"</a></p>
             </section>
         </main>
-    }
-}
-
-/// Whether an error means that nobody is signed in any more.
-pub(crate) fn leave_if_signed_out(error: Error) {
-    if error == Error::Unauthenticated {
-        browser::go(&routes::sign_in_for(&browser::here()));
     }
 }

@@ -2,8 +2,10 @@
 //! only, so that it works without scripts too.
 
 use leptos::either::Either;
+use leptos::html;
 use leptos::prelude::*;
-use leptos_router::components::{A, Form};
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::use_navigate;
 use rollcall_core::{PageNumber, PageSize, SessionQuery, words};
 
 use crate::routes;
@@ -82,7 +84,7 @@ pub(crate) fn Pager(
     let step = |label: &'static str, sign: &'static str, page: u64, there: bool| {
         if there {
             Either::Left(
-                view! { <A href=paging.address(page) attr:aria-label=label attr:title=label>{sign}</A> },
+                view! { <a href=paging.address(page) aria-label=label title=label data-noscroll>{sign}</a> },
             )
         } else {
             Either::Right(view! { <span class="off" aria-hidden="true">{sign}</span> })
@@ -95,7 +97,7 @@ pub(crate) fn Pager(
                 let text = words::grouped(i64::try_from(page).unwrap_or(i64::MAX));
                 let here = (page == current).then_some("page");
                 let label = format!("Page {text}");
-                view! { <A href=paging.address(page) attr:aria-current=here attr:aria-label=label>{text}</A> }.into_any()
+                view! { <a href=paging.address(page) aria-current=here aria-label=label data-noscroll>{text}</a> }.into_any()
             }
             None => view! { <span class="off">"…"</span> }.into_any(),
         })
@@ -112,6 +114,42 @@ pub(crate) fn Pager(
     let for_size = hidden(&paging.query, "page_size");
     let for_jump = hidden(&paging.query, "");
     let path = paging.path;
+    let navigate = use_navigate();
+    // Forms follow the same links that the numbers do, so that one view has one address.
+    let go = StoredValue::new(move |there: String| {
+        let options = NavigateOptions {
+            scroll: false,
+            ..NavigateOptions::default()
+        };
+        navigate(&there, options);
+    });
+    let shown = StoredValue::new(paging.clone());
+    let resize = move |event: leptos::ev::Event| {
+        let rows = event_target_value(&event)
+            .parse()
+            .ok()
+            .and_then(PageSize::new);
+        let there = shown.with_value(|shown| {
+            let query = SessionQuery {
+                page: PageNumber::default(),
+                page_size: rows.unwrap_or_default(),
+                ..shown.query.clone()
+            };
+            routes::with_query(shown.path, &query.to_query())
+        });
+        go.with_value(|go| go(there));
+    };
+    let wanted = NodeRef::<html::Input>::new();
+    let jump = move |event: leptos::ev::SubmitEvent| {
+        let page = wanted
+            .get_untracked()
+            .and_then(|field| field.value().parse::<u64>().ok());
+        if let Some(page) = page {
+            event.prevent_default();
+            let there = shown.with_value(|shown| shown.address(page.clamp(1, pages)));
+            go.with_value(|go| go(there));
+        }
+    };
     let size = paging.query.page_size.get();
     let sizes = PageSize::OFFERED
         .map(|rows| view! { <option value=rows.to_string() selected=rows == size>{format!("{rows} per page")}</option> })
@@ -121,14 +159,14 @@ pub(crate) fn Pager(
             <span class="num">{total}</span>
             {count}
             <span class="grow"></span>
-            <Form method="GET" action=path attr:class="inline">
+            <form method="get" action=path class="inline">
                 {for_size}
                 <label>
                     <span class="visually-hidden">"Rows per page"</span>
-                    <select name="page_size" on:change=|event| submit(&event)>{sizes}</select>
+                    <select name="page_size" on:change=resize>{sizes}</select>
                 </label>
                 <noscript><button class="button">"Show"</button></noscript>
-            </Form>
+            </form>
             <nav class="pages" aria-label="Pages">
                 {first}
                 {previous}
@@ -137,14 +175,14 @@ pub(crate) fn Pager(
                 {last}
             </nav>
             {(pages > 5).then(|| view! {
-                <Form method="GET" action=path attr:class="inline">
+                <form method="get" action=path class="inline" on:submit=jump>
                     {for_jump}
                     <label>
                         "Go to page "
-                        <input name="page" type="number" min="1" max=pages.to_string() required inputmode="numeric" class="short" />
+                        <input node_ref=wanted name="page" type="number" min="1" max=pages.to_string() required inputmode="numeric" class="short" />
                     </label>
                     <button class="button">"Go"</button>
-                </Form>
+                </form>
             })}
         </div>
     }
@@ -164,22 +202,6 @@ fn hidden(query: &SessionQuery, without: &str) -> AnyView {
         .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
         .collect_view()
         .into_any()
-}
-
-// Submits the form that a changed field belongs to.
-fn submit(event: &leptos::ev::Event) {
-    #[cfg(target_arch = "wasm32")]
-    {
-        use leptos::wasm_bindgen::JsCast;
-        let select = event
-            .target()
-            .and_then(|target| target.dyn_into::<web_sys::HtmlSelectElement>().ok());
-        if let Some(form) = select.and_then(|select| select.form()) {
-            let _ = form.request_submit();
-        }
-    }
-    #[cfg(not(target_arch = "wasm32"))]
-    let _ = event;
 }
 
 #[cfg(test)]

@@ -22,11 +22,24 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
 fn announce(app: &App, address: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if let Some(first) = app.first_start() {
-        writeln!(out, "Sign in with {} and the one-time password {}", first.email, first.password.as_str())?;
-        writeln!(out, "It is good until it is changed; the next start makes a new one.")?;
+        writeln!(
+            out,
+            "Sign in with {} and the one-time password {}",
+            first.email,
+            first.password.as_str()
+        )?;
+        writeln!(
+            out,
+            "It is good until it is changed; the next start makes a new one."
+        )?;
     }
     if let Some(demo) = app.demo() {
-        writeln!(out, "Demo users, such as {}, have the password {}", demo.examples.join(" and "), demo.password.as_str())?;
+        writeln!(
+            out,
+            "Demo users, such as {}, have the password {}",
+            demo.examples.join(" and "),
+            demo.password.as_str()
+        )?;
     }
     writeln!(out, "Rollcall is ready: {address}")?;
     out.flush()

@@ -70,15 +70,25 @@ pub(super) async fn run(command: UsersCommand) -> anyhow::Result<()> {
         UsersCommand::Create(arguments) => create(arguments).await,
         UsersCommand::Unlock(arguments) => {
             let service = open(&arguments.storage, 15, false).await?;
-            let unlocked = service.unlock_user(&arguments.email).await.map_err(|error| about(&arguments.email, error))?;
+            let unlocked = service
+                .unlock_user(&arguments.email)
+                .await
+                .map_err(|error| about(&arguments.email, error))?;
             service.shut_down().await;
-            let words = if unlocked { "is unlocked" } else { "was not locked" };
+            let words = if unlocked {
+                "is unlocked"
+            } else {
+                "was not locked"
+            };
             println!("{} {words}.", arguments.email);
             Ok(())
         }
         UsersCommand::ResetPassword(arguments) => {
             let service = open(&arguments.storage, 15, true).await?;
-            let password = service.reset_password(&arguments.email).await.map_err(|error| about(&arguments.email, error))?;
+            let password = service
+                .reset_password(&arguments.email)
+                .await
+                .map_err(|error| about(&arguments.email, error))?;
             service.shut_down().await;
             print_one_time(&arguments.email, &password);
             println!("All their sessions have ended.");
@@ -88,7 +98,11 @@ pub(super) async fn run(command: UsersCommand) -> anyhow::Result<()> {
 }
 
 async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
-    let password = arguments.password_file.as_deref().map(read_password).transpose()?;
+    let password = arguments
+        .password_file
+        .as_deref()
+        .map(read_password)
+        .transpose()?;
     let service = open(&arguments.storage, arguments.password_min_length, true).await?;
     let input = CreateUser {
         email: arguments.email.clone(),
@@ -98,7 +112,10 @@ async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
         service_account: arguments.service_account,
         password,
     };
-    let (_, one_time) = service.create_user(input).await.map_err(|error| about(&arguments.email, error))?;
+    let (_, one_time) = service
+        .create_user(input)
+        .await
+        .map_err(|error| about(&arguments.email, error))?;
     service.shut_down().await;
     println!("{} is created.", arguments.email);
     if let Some(password) = one_time {

@@ -10,7 +10,9 @@ use clap::Command;
 pub fn named_in(arguments: &[OsString], environment: Option<OsString>) -> Option<PathBuf> {
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
-        let Some(text) = argument.to_str() else { continue };
+        let Some(text) = argument.to_str() else {
+            continue;
+        };
         match text {
             "--" => break,
             "--config" => return rest.next().map(PathBuf::from),
@@ -21,7 +23,9 @@ pub fn named_in(arguments: &[OsString], environment: Option<OsString>) -> Option
             }
         }
     }
-    environment.filter(|path| !path.is_empty()).map(PathBuf::from)
+    environment
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
 }
 
 /// Reads a file into pairs of a flag's name and its values.
@@ -32,7 +36,9 @@ pub fn read(path: &Path) -> Result<Vec<(String, Vec<OsString>)>, String> {
 }
 
 fn parse(text: &str) -> Result<Vec<(String, Vec<OsString>)>, String> {
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| error.to_string())?;
     table
         .into_iter()
         .map(|(name, value)| {
@@ -50,13 +56,20 @@ fn plain(name: &str, value: toml::Value) -> Result<OsString, String> {
         toml::Value::String(text) => Ok(text.into()),
         toml::Value::Integer(number) => Ok(number.to_string().into()),
         toml::Value::Boolean(choice) => Ok(choice.to_string().into()),
-        _ => Err(format!("`{name}` must be a text, a whole number, true or false, or a list of texts")),
+        _ => Err(format!(
+            "`{name}` must be a text, a whole number, true or false, or a list of texts"
+        )),
     }
 }
 
 /// Puts the file's values under the command `name` as defaults. `all` is the command that knows every
 /// setting: what it does not know is an error, what only `name` does not know is for others.
-pub fn apply(command: Command, name: &str, all: &str, pairs: Vec<(String, Vec<OsString>)>) -> Result<Command, String> {
+pub fn apply(
+    command: Command,
+    name: &str,
+    all: &str,
+    pairs: Vec<(String, Vec<OsString>)>,
+) -> Result<Command, String> {
     let known = |command: &Command, sub: &str, flag: &str| {
         command
             .find_subcommand(sub)
@@ -74,7 +87,9 @@ pub fn apply(command: Command, name: &str, all: &str, pairs: Vec<(String, Vec<Os
 }
 
 fn takes(command: &Command, flag: &str) -> bool {
-    command.get_arguments().any(|argument| argument.get_long() == Some(flag))
+    command
+        .get_arguments()
+        .any(|argument| argument.get_long() == Some(flag))
 }
 
 fn with_defaults(command: Command, pairs: &[(String, Vec<OsString>)]) -> Command {
@@ -99,9 +114,9 @@ fn with_defaults(command: Command, pairs: &[(String, Vec<OsString>)]) -> Command
         .get_subcommands()
         .map(|sub| sub.get_name().to_owned())
         .collect();
-    names
-        .into_iter()
-        .fold(command, |command, name| command.mut_subcommand(name, |sub| with_defaults(sub, pairs)))
+    names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |sub| with_defaults(sub, pairs))
+    })
 }
 
 /// The name of the environment variable that names the file.
@@ -122,10 +137,16 @@ mod tests {
         let environment = || Some(OsString::from("e.toml"));
         for (arguments, expected) in [
             (words(&["rollcall", "serve"]), "e.toml"),
-            (words(&["rollcall", "serve", "--config", "a.toml"]), "a.toml"),
+            (
+                words(&["rollcall", "serve", "--config", "a.toml"]),
+                "a.toml",
+            ),
             (words(&["rollcall", "--config=a.toml"]), "a.toml"),
         ] {
-            assert_eq!(named_in(&arguments, environment()), Some(PathBuf::from(expected)));
+            assert_eq!(
+                named_in(&arguments, environment()),
+                Some(PathBuf::from(expected))
+            );
         }
         assert_eq!(named_in(&words(&["rollcall"]), Some(OsString::new())), None);
     }

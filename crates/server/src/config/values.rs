@@ -66,10 +66,9 @@ pub fn rotation(text: &str) -> Result<Duration, String> {
 pub fn network(text: &str) -> Result<IpNet, String> {
     let network = match text.trim().parse::<IpAddr>() {
         Ok(ip) => IpNet::from(ip.to_canonical()),
-        Err(_) => text
-            .trim()
-            .parse::<IpNet>()
-            .map_err(|_| "write an address or a network, such as 10.0.0.7 or 10.0.0.0/8".to_owned())?,
+        Err(_) => text.trim().parse::<IpNet>().map_err(|_| {
+            "write an address or a network, such as 10.0.0.7 or 10.0.0.0/8".to_owned()
+        })?,
     };
     Ok(match network {
         IpNet::V6(v6) if v6.prefix_len() >= 96 => match v6.addr().to_ipv4_mapped() {
@@ -117,13 +116,21 @@ impl Origin {
             "http" => false,
             _ => return None,
         };
-        Some(Self { https, host: normal_host(host, https)? })
+        Some(Self {
+            https,
+            host: normal_host(host, https)?,
+        })
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", if self.https { "https" } else { "http" }, self.host)
+        write!(
+            f,
+            "{}://{}",
+            if self.https { "https" } else { "http" },
+            self.host
+        )
     }
 }
 
@@ -137,14 +144,17 @@ pub fn normal_host(host: &str, https: bool) -> Option<String> {
     let own_port = if https { ":443" } else { ":80" };
     sound.then(|| {
         let host = host.to_ascii_lowercase();
-        host.strip_suffix(own_port).map(str::to_owned).unwrap_or(host)
+        host.strip_suffix(own_port)
+            .map(str::to_owned)
+            .unwrap_or(host)
     })
 }
 
 /// Reads `--public-url`: an origin, with or without a slash at the end.
 pub fn origin(text: &str) -> Result<Origin, String> {
-    Origin::parse(text.strip_suffix('/').unwrap_or(text))
-        .ok_or_else(|| "write scheme and host without a path, such as https://rollcall.example.org".to_owned())
+    Origin::parse(text.strip_suffix('/').unwrap_or(text)).ok_or_else(|| {
+        "write scheme and host without a path, such as https://rollcall.example.org".to_owned()
+    })
 }
 
 /// A secret among the settings: Debug does not show it, and its memory is wiped.
@@ -178,10 +188,27 @@ mod tests {
 
     #[test]
     fn a_duration_is_a_number_and_a_unit() {
-        for (text, seconds) in [("10s", 10), ("5m", 300), ("24h", 86_400), ("30d", 2_592_000)] {
+        for (text, seconds) in [
+            ("10s", 10),
+            ("5m", 300),
+            ("24h", 86_400),
+            ("30d", 2_592_000),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "5", "m", "5 m", "-5m", "+5m", "1.5h", "5M", "5m5s", "99999999999999999999d", "4000d"] {
+        for text in [
+            "",
+            "5",
+            "m",
+            "5 m",
+            "-5m",
+            "+5m",
+            "1.5h",
+            "5M",
+            "5m5s",
+            "99999999999999999999d",
+            "4000d",
+        ] {
             assert!(duration(text).is_err(), "{text}");
         }
     }
@@ -191,7 +218,11 @@ mod tests {
         for text in ["0", "0s", "-1", "never", "none", "off"] {
             assert!(timeout(text).is_err(), "{text}");
         }
-        assert!(timeout("never").unwrap_err().contains("cannot be switched off"));
+        assert!(
+            timeout("never")
+                .unwrap_err()
+                .contains("cannot be switched off")
+        );
     }
 
     #[test]
@@ -210,7 +241,11 @@ mod tests {
             ("::ffff:10.0.0.1", "10.0.0.1/32"),
             ("2001:db8::/32", "2001:db8::/32"),
         ] {
-            assert_eq!(network(text).map(|n| n.to_string()), Ok(kept.to_owned()), "{text}");
+            assert_eq!(
+                network(text).map(|n| n.to_string()),
+                Ok(kept.to_owned()),
+                "{text}"
+            );
         }
         for text in ["", "10.0.0.0/33", "proxy.example.org", "10.0.0"] {
             assert!(network(text).is_err(), "{text}");
@@ -224,9 +259,21 @@ mod tests {
             ("http://localhost:8080", "http://localhost:8080"),
             ("http://[::1]:80", "http://[::1]"),
         ] {
-            assert_eq!(Origin::parse(text).map(|o| o.to_string()).as_deref(), Some(kept));
+            assert_eq!(
+                Origin::parse(text).map(|o| o.to_string()).as_deref(),
+                Some(kept)
+            );
         }
-        for text in ["null", "", "https://", "ftp://a", "https://a/b", "https://u@a", "https://a b", "//a"] {
+        for text in [
+            "null",
+            "",
+            "https://",
+            "ftp://a",
+            "https://a/b",
+            "https://u@a",
+            "https://a b",
+            "//a",
+        ] {
             assert_eq!(Origin::parse(text), None, "{text}");
         }
         assert!(origin("https://rollcall.example/").is_ok());

@@ -14,27 +14,79 @@ pub(super) struct Organisation {
 }
 
 pub(super) const ORGANISATIONS: [Organisation; 5] = [
-    Organisation { name: "Alder & Finch", domain: "alderfinch.example" },
-    Organisation { name: "Bluewater Logistics", domain: "bluewater.example" },
-    Organisation { name: "Cedar Health", domain: "cedarhealth.example" },
-    Organisation { name: "Delta Foundry", domain: "deltafoundry.example" },
-    Organisation { name: "Evergreen Schools", domain: "evergreen.example" },
+    Organisation {
+        name: "Alder & Finch",
+        domain: "alderfinch.example",
+    },
+    Organisation {
+        name: "Bluewater Logistics",
+        domain: "bluewater.example",
+    },
+    Organisation {
+        name: "Cedar Health",
+        domain: "cedarhealth.example",
+    },
+    Organisation {
+        name: "Delta Foundry",
+        domain: "deltafoundry.example",
+    },
+    Organisation {
+        name: "Evergreen Schools",
+        domain: "evergreen.example",
+    },
 ];
 
 const FIRST: [&str; 32] = [
-    "Nora", "Amir", "Lucía", "Jonas", "Priya", "Chidi", "Mei", "Oskar", "Fatima", "Liam", "Ingrid", "Kenji",
-    "Zofia", "Mateo", "Aisha", "Thomas", "Elif", "Noah", "Sofia", "Hugo", "Leila", "Pavel", "Grace", "Daniel",
-    "Yuki", "Samuel", "Anna", "Ravi", "Clara", "Ibrahim", "Marta", "Felix",
+    "Nora", "Amir", "Lucía", "Jonas", "Priya", "Chidi", "Mei", "Oskar", "Fatima", "Liam", "Ingrid",
+    "Kenji", "Zofia", "Mateo", "Aisha", "Thomas", "Elif", "Noah", "Sofia", "Hugo", "Leila",
+    "Pavel", "Grace", "Daniel", "Yuki", "Samuel", "Anna", "Ravi", "Clara", "Ibrahim", "Marta",
+    "Felix",
 ];
 
 const LAST: [&str; 32] = [
-    "Rossi", "Haddad", "García", "Lindqvist", "Sharma", "Okafor", "Chen", "Nowak", "Rahman", "Murphy", "Berg",
-    "Tanaka", "Kowalska", "Silva", "Diallo", "Weber", "Yilmaz", "Smith", "Petrova", "Laurent", "Karimi",
-    "Novák", "Mensah", "Cohen", "Sato", "Adeyemi", "Jansen", "Iyer", "Fischer", "Suleiman", "Costa", "Moreau",
+    "Rossi",
+    "Haddad",
+    "García",
+    "Lindqvist",
+    "Sharma",
+    "Okafor",
+    "Chen",
+    "Nowak",
+    "Rahman",
+    "Murphy",
+    "Berg",
+    "Tanaka",
+    "Kowalska",
+    "Silva",
+    "Diallo",
+    "Weber",
+    "Yilmaz",
+    "Smith",
+    "Petrova",
+    "Laurent",
+    "Karimi",
+    "Novák",
+    "Mensah",
+    "Cohen",
+    "Sato",
+    "Adeyemi",
+    "Jansen",
+    "Iyer",
+    "Fischer",
+    "Suleiman",
+    "Costa",
+    "Moreau",
 ];
 
 const PROGRAMS: [&str; 8] = [
-    "build-runner", "backup", "invoice-export", "monitoring", "test-pipeline", "sync-agent", "report-mailer", "scanner",
+    "build-runner",
+    "backup",
+    "invoice-export",
+    "monitoring",
+    "test-pipeline",
+    "sync-agent",
+    "report-mailer",
+    "scanner",
 ];
 
 /// A user to be.
@@ -49,7 +101,12 @@ pub(super) struct Person {
 }
 
 impl Person {
-    pub(super) fn record(&self, organisations: &[OrganisationId], hash: &str, now: Timestamp) -> NewUser {
+    pub(super) fn record(
+        &self,
+        organisations: &[OrganisationId],
+        hash: &str,
+        now: Timestamp,
+    ) -> NewUser {
         NewUser {
             id: self.id,
             organisation_id: organisations[self.organisation],
@@ -95,7 +152,11 @@ fn person(number: usize, chance: &mut Chance) -> Person {
         _ => BuiltInRole::Member,
     };
     // After the first round names repeat; a number keeps the addresses apart.
-    let mark = if place == 0 { String::new() } else { format!("{place}") };
+    let mark = if place == 0 {
+        String::new()
+    } else {
+        format!("{place}")
+    };
     Person {
         id,
         email: format!("{}.{}{mark}@{domain}", plain(first), plain(last)),
@@ -110,7 +171,11 @@ fn person(number: usize, chance: &mut Chance) -> Person {
 pub(super) fn examples(people: &[Person]) -> Vec<String> {
     [BuiltInRole::Administrator, BuiltInRole::Member]
         .into_iter()
-        .filter_map(|role| people.iter().find(|person| person.role == role && !person.service_account))
+        .filter_map(|role| {
+            people
+                .iter()
+                .find(|person| person.role == role && !person.service_account)
+        })
         .map(|person| person.email.clone())
         .collect()
 }

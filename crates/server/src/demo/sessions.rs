@@ -26,9 +26,22 @@ const BROWSERS: [&str; 10] = [
     "Mozilla/5.0 (iPad; CPU OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
 ];
 
-const PROGRAMS: [&str; 5] = ["curl/8.14.1", "python-requests/2.32.5", "Go-http-client/2.0", "okhttp/5.1.0", "PostmanRuntime/7.49.0"];
+const PROGRAMS: [&str; 5] = [
+    "curl/8.14.1",
+    "python-requests/2.32.5",
+    "Go-http-client/2.0",
+    "okhttp/5.1.0",
+    "PostmanRuntime/7.49.0",
+];
 
-const NAMES: [&str; 6] = ["Work laptop", "Home office", "Reception desk", "Meeting room", "Phone", "Test bench"];
+const NAMES: [&str; 6] = [
+    "Work laptop",
+    "Home office",
+    "Reception desk",
+    "Meeting room",
+    "Phone",
+    "Test bench",
+];
 
 const SERVERS: [&str; 3] = ["atlas", "borealis", "LOCAL"];
 
@@ -56,7 +69,11 @@ pub(super) fn invent(
         1 | 2 => Kind::Api,
         _ => Kind::Console,
     };
-    let agent_text = if kind == Kind::Console { *chance.pick(&BROWSERS) } else { *chance.pick(&PROGRAMS) };
+    let agent_text = if kind == Kind::Console {
+        *chance.pick(&BROWSERS)
+    } else {
+        *chance.pick(&PROGRAMS)
+    };
     let agent = user_agent::parse(agent_text);
     let name = match kind {
         Kind::Console if chance.one_in(3) => (*chance.pick(&NAMES)).to_owned(),
@@ -68,12 +85,22 @@ pub(super) fn invent(
     } else {
         // Recently used by most, so that "last activity" reads like a working day.
         let quiet = match chance.below(4) {
-            0 => chance.below(3 * DAY),
+            0 => chance.below(DAY),
             1 => chance.below(8 * 3_600),
             _ => chance.below(1_800),
         };
-        let age = quiet + chance.below(20 * DAY);
-        (now - seconds(age, chance), now - seconds(quiet, chance), None)
+        // Most began today, a few are somebody's own laptop.
+        let age = quiet
+            + match chance.below(20) {
+                0 => chance.below(10 * DAY),
+                1..=6 => chance.below(8 * 3_600),
+                _ => chance.below(5_400),
+            };
+        (
+            now - seconds(age, chance),
+            now - seconds(quiet, chance),
+            None,
+        )
     };
     let (created_at, last_activity_at, end) = life;
     let last_activity_at = last_activity_at.max(created_at).min(now);
@@ -116,15 +143,27 @@ fn ended(now: Timestamp, idle: u64, absolute: u64, chance: &mut Chance) -> Life 
     match reason {
         EndReason::IdleTimeout => {
             let last = at - Duration::from_secs(idle);
-            (last - seconds(chance.below(DAY), chance), last, Some((at, reason)))
+            (
+                last - seconds(chance.below(DAY), chance),
+                last,
+                Some((at, reason)),
+            )
         }
         EndReason::AbsoluteTimeout => {
             let created = at - Duration::from_secs(absolute);
-            (created, at - seconds(chance.below(DAY), chance), Some((at, reason)))
+            (
+                created,
+                at - seconds(chance.below(DAY), chance),
+                Some((at, reason)),
+            )
         }
         _ => {
             let used = at - seconds(chance.below(3_600), chance);
-            (used - seconds(chance.below(10 * DAY), chance), used, Some((at, reason)))
+            (
+                used - seconds(chance.below(2 * 3_600), chance),
+                used,
+                Some((at, reason)),
+            )
         }
     }
 }
@@ -139,8 +178,19 @@ fn address(chance: &mut Chance) -> String {
     let byte = |chance: &mut Chance| u8::try_from(chance.below(254)).unwrap_or_default() + 1;
     match chance.below(5) {
         0 => {
-            let part = |chance: &mut Chance| u16::try_from(chance.below(65_536)).unwrap_or_default();
-            Ipv6Addr::new(0x2001, 0xdb8, part(chance) & 0xff, part(chance) & 0xf, part(chance), part(chance), part(chance), part(chance)).to_string()
+            let part =
+                |chance: &mut Chance| u16::try_from(chance.below(65_536)).unwrap_or_default();
+            Ipv6Addr::new(
+                0x2001,
+                0xdb8,
+                part(chance) & 0xff,
+                part(chance) & 0xf,
+                part(chance),
+                part(chance),
+                part(chance),
+                part(chance),
+            )
+            .to_string()
         }
         1 => Ipv4Addr::new(203, 0, 113, byte(chance)).to_string(),
         2 => Ipv4Addr::new(192, 168, byte(chance) % 16, byte(chance)).to_string(),

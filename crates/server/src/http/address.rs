@@ -35,7 +35,10 @@ pub struct Proxies {
 impl Proxies {
     /// Trusts these, and no others.
     pub fn new(trusted: Vec<IpNet>) -> Self {
-        Self { trusted, warned: AtomicBool::new(false) }
+        Self {
+            trusted,
+            warned: AtomicBool::new(false),
+        }
     }
 
     fn trusts(&self, ip: IpAddr) -> bool {
@@ -57,7 +60,10 @@ impl Proxies {
                      if it is your proxy, start with --trusted-proxy {peer}"
                 );
             }
-            return Origination { ip: peer, https: None };
+            return Origination {
+                ip: peer,
+                https: None,
+            };
         }
         let by_list = x_forwarded.then(|| self.nearest(peer, list(headers)));
         let by_standard = forwarded.then(|| self.nearest(peer, elements(headers, "for")));
@@ -70,7 +76,10 @@ impl Proxies {
         };
         let https = match headers.get_all(X_FORWARDED_PROTO).iter().next_back() {
             Some(value) => value.to_str().ok().and_then(|text| scheme(last(text))),
-            None if forwarded => elements(headers, "proto").next().flatten().and_then(|text| scheme(&text)),
+            None if forwarded => elements(headers, "proto")
+                .next()
+                .flatten()
+                .and_then(|text| scheme(&text)),
             None => None,
         };
         Origination { ip, https }
@@ -78,7 +87,11 @@ impl Proxies {
 
     // From the right: each trusted proxy vouches for what stands left of it. The first address that is
     // not trusted is the client; where one cannot be read, its writer is all we know.
-    fn nearest(&self, peer: IpAddr, from_the_right: impl Iterator<Item = Option<String>>) -> IpAddr {
+    fn nearest(
+        &self,
+        peer: IpAddr,
+        from_the_right: impl Iterator<Item = Option<String>>,
+    ) -> IpAddr {
         let mut known = peer;
         for text in from_the_right {
             match text.as_deref().and_then(address) {
@@ -106,29 +119,43 @@ fn scheme(text: &str) -> Option<bool> {
 }
 
 fn list(headers: &HeaderMap) -> impl Iterator<Item = Option<String>> {
-    headers.get_all(X_FORWARDED_FOR).iter().rev().flat_map(|line| match line.to_str() {
-        Ok(text) => text.rsplit(',').map(|part| Some(part.trim().to_owned())).collect::<Vec<_>>(),
-        Err(_) => vec![None],
-    })
+    headers
+        .get_all(X_FORWARDED_FOR)
+        .iter()
+        .rev()
+        .flat_map(|line| match line.to_str() {
+            Ok(text) => text
+                .rsplit(',')
+                .map(|part| Some(part.trim().to_owned()))
+                .collect::<Vec<_>>(),
+            Err(_) => vec![None],
+        })
 }
 
 // RFC 7239, 4: elements divided by commas, pairs by semicolons, values perhaps quoted. A comma or
 // semicolon inside quotes occurs in no address; such an element just cannot be read.
-fn elements<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = Option<String>> + 'a {
-    headers.get_all(header::FORWARDED).iter().rev().flat_map(move |line| match line.to_str() {
-        Ok(text) => text
-            .rsplit(',')
-            .map(|element| {
-                element.split(';').find_map(|pair| {
-                    let (key, value) = pair.split_once('=')?;
-                    key.trim()
-                        .eq_ignore_ascii_case(name)
-                        .then(|| value.trim().trim_matches('"').to_owned())
+fn elements<'a>(
+    headers: &'a HeaderMap,
+    name: &'a str,
+) -> impl Iterator<Item = Option<String>> + 'a {
+    headers
+        .get_all(header::FORWARDED)
+        .iter()
+        .rev()
+        .flat_map(move |line| match line.to_str() {
+            Ok(text) => text
+                .rsplit(',')
+                .map(|element| {
+                    element.split(';').find_map(|pair| {
+                        let (key, value) = pair.split_once('=')?;
+                        key.trim()
+                            .eq_ignore_ascii_case(name)
+                            .then(|| value.trim().trim_matches('"').to_owned())
+                    })
                 })
-            })
-            .collect::<Vec<_>>(),
-        Err(_) => vec![None],
-    })
+                .collect::<Vec<_>>(),
+            Err(_) => vec![None],
+        })
 }
 
 // `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:4711`.
@@ -146,7 +173,11 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn found(trusted: &[&str], peer: &str, list: &[(&'static str, &str)]) -> (String, Option<bool>) {
+    fn found(
+        trusted: &[&str],
+        peer: &str,
+        list: &[(&'static str, &str)],
+    ) -> (String, Option<bool>) {
         let mut headers = HeaderMap::new();
         for (name, value) in list {
             headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
@@ -161,9 +192,19 @@ mod tests {
 
     #[test]
     fn nobody_is_believed_by_default() {
-        for header in [("x-forwarded-for", "1.2.3.4"), ("forwarded", "for=1.2.3.4"), ("x-real-ip", "1.2.3.4")] {
-            assert_eq!(found(&[], "127.0.0.1", &[header, ("x-forwarded-proto", "https")]), ("127.0.0.1".into(), None));
-            assert_eq!(found(&["10.0.0.0/8"], "192.0.2.1", &[header]).0, "192.0.2.1");
+        for header in [
+            ("x-forwarded-for", "1.2.3.4"),
+            ("forwarded", "for=1.2.3.4"),
+            ("x-real-ip", "1.2.3.4"),
+        ] {
+            assert_eq!(
+                found(&[], "127.0.0.1", &[header, ("x-forwarded-proto", "https")]),
+                ("127.0.0.1".into(), None)
+            );
+            assert_eq!(
+                found(&["10.0.0.0/8"], "192.0.2.1", &[header]).0,
+                "192.0.2.1"
+            );
         }
     }
 
@@ -187,9 +228,16 @@ mod tests {
             ("203.0.113.7' OR 1=1", "10.0.0.1"),
             ("junk, 203.0.113.7", "203.0.113.7"),
         ] {
-            assert_eq!(found(&proxies, "10.0.0.1", &[("x-forwarded-for", line)]).0, expected, "{line:?}");
+            assert_eq!(
+                found(&proxies, "10.0.0.1", &[("x-forwarded-for", line)]).0,
+                expected,
+                "{line:?}"
+            );
         }
-        let twice = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "203.0.113.7")];
+        let twice = [
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-for", "203.0.113.7"),
+        ];
         assert_eq!(found(&proxies, "::ffff:10.0.0.1", &twice).0, "203.0.113.7");
     }
 
@@ -197,27 +245,53 @@ mod tests {
     fn the_standard_header_is_read_too() {
         for (line, expected, https) in [
             ("for=203.0.113.7", "203.0.113.7", None),
-            ("For=\"[2001:db8::1]:4711\";proto=https", "2001:db8::1", Some(true)),
-            ("for=6.6.6.6;proto=https, for=203.0.113.7;proto=http", "203.0.113.7", Some(false)),
+            (
+                "For=\"[2001:db8::1]:4711\";proto=https",
+                "2001:db8::1",
+                Some(true),
+            ),
+            (
+                "for=6.6.6.6;proto=https, for=203.0.113.7;proto=http",
+                "203.0.113.7",
+                Some(false),
+            ),
             ("for=_hidden", "10.0.0.1", None),
             ("by=10.0.0.1", "10.0.0.1", None),
         ] {
-            assert_eq!(found(&["10.0.0.1"], "10.0.0.1", &[("forwarded", line)]), (expected.into(), https), "{line}");
+            assert_eq!(
+                found(&["10.0.0.1"], "10.0.0.1", &[("forwarded", line)]),
+                (expected.into(), https),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn two_headers_that_differ_are_both_disbelieved() {
-        let both = [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=6.6.6.6")];
+        let both = [
+            ("x-forwarded-for", "203.0.113.7"),
+            ("forwarded", "for=6.6.6.6"),
+        ];
         assert_eq!(found(&["10.0.0.1"], "10.0.0.1", &both).0, "10.0.0.1");
-        let same = [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.7")];
+        let same = [
+            ("x-forwarded-for", "203.0.113.7"),
+            ("forwarded", "for=203.0.113.7"),
+        ];
         assert_eq!(found(&["10.0.0.1"], "10.0.0.1", &same).0, "203.0.113.7");
     }
 
     #[test]
     fn the_nearest_proxy_tells_the_scheme() {
-        for (line, https) in [("https", Some(true)), ("https, http", Some(false)), ("gopher", None)] {
-            assert_eq!(found(&["10.0.0.1"], "10.0.0.1", &[("x-forwarded-proto", line)]).1, https, "{line}");
+        for (line, https) in [
+            ("https", Some(true)),
+            ("https, http", Some(false)),
+            ("gopher", None),
+        ] {
+            assert_eq!(
+                found(&["10.0.0.1"], "10.0.0.1", &[("x-forwarded-proto", line)]).1,
+                https,
+                "{line}"
+            );
         }
     }
 }

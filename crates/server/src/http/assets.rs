@@ -31,7 +31,10 @@ static ASSETS: LazyLock<HashMap<&'static str, Asset>> = LazyLock::new(|| {
         .iter()
         .map(|file| {
             let digest = Sha256::digest(file.bytes);
-            let version = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+            let version = digest[..8]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             (file.path, Asset { file, version })
         })
         .collect()
@@ -50,7 +53,9 @@ pub fn has_bundle() -> bool {
 
 /// A file's address with its version, `None` if there is no such file.
 pub fn address(path: &str) -> Option<String> {
-    ASSETS.get(path).map(|asset| format!("{path}?v={}", asset.version))
+    ASSETS
+        .get(path)
+        .map(|asset| format!("{path}?v={}", asset.version))
 }
 
 /// The style sheet's address. There always is one.
@@ -76,7 +81,8 @@ impl Asset {
             Some(_) => format!("\"{}-br\"", self.version),
             None => format!("\"{}\"", self.version),
         };
-        let lasting = query.and_then(|query| query.strip_prefix("v=")) == Some(self.version.as_str());
+        let lasting =
+            query.and_then(|query| query.strip_prefix("v=")) == Some(self.version.as_str());
         let unchanged = headers
             .get_all(header::IF_NONE_MATCH)
             .iter()
@@ -94,13 +100,20 @@ impl Asset {
         }
         answer.insert(
             header::CACHE_CONTROL,
-            HeaderValue::from_static(if lasting { "public, max-age=31536000, immutable" } else { "no-cache" }),
+            HeaderValue::from_static(if lasting {
+                "public, max-age=31536000, immutable"
+            } else {
+                "no-cache"
+            }),
         );
         if self.file.brotli.is_some() {
             answer.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         }
         if !unchanged {
-            answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(self.file.path)));
+            answer.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static(content_type(self.file.path)),
+            );
             if compressed.is_some() {
                 answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"));
             }
@@ -145,14 +158,24 @@ fn content_type(path: &str) -> &'static str {
 mod tests {
     use super::*;
 
-    const FILE: Embedded = Embedded { path: "/pkg/a.js", bytes: b"plain", brotli: Some(b"packed") };
+    const FILE: Embedded = Embedded {
+        path: "/pkg/a.js",
+        bytes: b"plain",
+        brotli: Some(b"packed"),
+    };
 
     fn asset() -> Asset {
-        Asset { file: &FILE, version: "00ff".to_owned() }
+        Asset {
+            file: &FILE,
+            version: "00ff".to_owned(),
+        }
     }
 
     fn headers(name: &'static str, value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(header::HeaderName::from_static(name), HeaderValue::from_static(value))])
+        HeaderMap::from_iter([(
+            header::HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )])
     }
 
     #[test]
@@ -167,7 +190,11 @@ mod tests {
             ("brotli", false),
         ] {
             let response = asset().answer(None, &headers("accept-encoding", value));
-            assert_eq!(response.headers().contains_key("content-encoding"), packed, "{value}");
+            assert_eq!(
+                response.headers().contains_key("content-encoding"),
+                packed,
+                "{value}"
+            );
             assert_eq!(response.headers()["vary"], "accept-encoding");
             let tag = if packed { "\"00ff-br\"" } else { "\"00ff\"" };
             assert_eq!(response.headers()["etag"], tag);
@@ -176,7 +203,12 @@ mod tests {
 
     #[test]
     fn only_the_right_version_is_kept_for_good() {
-        for (query, lasting) in [(Some("v=00ff"), true), (Some("v=00fe"), false), (Some("x=1"), false), (None, false)] {
+        for (query, lasting) in [
+            (Some("v=00ff"), true),
+            (Some("v=00fe"), false),
+            (Some("x=1"), false),
+            (None, false),
+        ] {
             let response = asset().answer(query, &HeaderMap::new());
             let kept = response.headers()["cache-control"] != "no-cache";
             assert_eq!(kept, lasting, "{query:?}");
@@ -185,7 +217,12 @@ mod tests {
 
     #[test]
     fn what_is_known_is_not_sent_again() {
-        for (value, status) in [("\"00ff\"", 304), ("W/\"00ff\"", 304), ("\"a\", \"00ff\"", 304), ("\"00fe\"", 200)] {
+        for (value, status) in [
+            ("\"00ff\"", 304),
+            ("W/\"00ff\"", 304),
+            ("\"a\", \"00ff\"", 304),
+            ("\"00fe\"", 200),
+        ] {
             let response = asset().answer(None, &headers("if-none-match", value));
             assert_eq!(response.status(), status, "{value}");
         }

@@ -16,6 +16,11 @@ use crate::error::{ApiError, ProblemDocument};
         (status = 403, description = "Not permitted", body = ProblemDocument),
     )
 )]
-pub(super) async fn list(asking: Asking, parameters: Parameters) -> Result<Json<Page<AuditEvent>>, ApiError> {
-    Ok(Json(asking.list_audit(AuditQuery::parse(&parameters.0)?).await?))
+pub(super) async fn list(
+    asking: Asking,
+    parameters: Parameters,
+) -> Result<Json<Page<AuditEvent>>, ApiError> {
+    Ok(Json(
+        asking.list_audit(AuditQuery::parse(&parameters.0)?).await?,
+    ))
 }

@@ -73,7 +73,8 @@ fn type_fits(area: Area, headers: &HeaderMap, empty: bool) -> bool {
         (Some(value), None) => value.to_str().is_ok_and(|text| {
             let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
             let charset = parameters.trim().to_ascii_lowercase();
-            essence.trim().eq_ignore_ascii_case(wanted) && matches!(charset.as_str(), "" | "charset=utf-8" | "charset=\"utf-8\"")
+            essence.trim().eq_ignore_ascii_case(wanted)
+                && matches!(charset.as_str(), "" | "charset=utf-8" | "charset=\"utf-8\"")
         }),
     }
 }
@@ -86,16 +87,46 @@ mod tests {
     fn each_part_takes_one_type() {
         for (area, value, empty, fits) in [
             (Area::Api, Some("application/json"), false, true),
-            (Area::Api, Some("Application/JSON; charset=UTF-8"), false, true),
-            (Area::Api, Some("application/json; charset=utf-16"), false, false),
+            (
+                Area::Api,
+                Some("Application/JSON; charset=UTF-8"),
+                false,
+                true,
+            ),
+            (
+                Area::Api,
+                Some("application/json; charset=utf-16"),
+                false,
+                false,
+            ),
             (Area::Api, Some("text/plain"), false, false),
             (Area::Api, Some("text/plain"), true, false),
-            (Area::Api, Some("application/x-www-form-urlencoded"), false, false),
-            (Area::Api, Some("multipart/form-data; boundary=x"), false, false),
-            (Area::Api, Some("text/plain, application/json"), false, false),
+            (
+                Area::Api,
+                Some("application/x-www-form-urlencoded"),
+                false,
+                false,
+            ),
+            (
+                Area::Api,
+                Some("multipart/form-data; boundary=x"),
+                false,
+                false,
+            ),
+            (
+                Area::Api,
+                Some("text/plain, application/json"),
+                false,
+                false,
+            ),
             (Area::Api, None, false, false),
             (Area::Api, None, true, true),
-            (Area::Rpc, Some("application/x-www-form-urlencoded"), false, true),
+            (
+                Area::Rpc,
+                Some("application/x-www-form-urlencoded"),
+                false,
+                true,
+            ),
             (Area::Rpc, Some("application/json"), false, false),
             (Area::Rpc, None, true, true),
             (Area::Page, Some("text/plain"), false, true),
@@ -104,7 +135,11 @@ mod tests {
             if let Some(value) = value {
                 headers.insert(header::CONTENT_TYPE, value.parse().unwrap());
             }
-            assert_eq!(type_fits(area, &headers, empty), fits, "{area:?} {value:?} {empty}");
+            assert_eq!(
+                type_fits(area, &headers, empty),
+                fits,
+                "{area:?} {value:?} {empty}"
+            );
         }
     }
 
@@ -114,8 +149,11 @@ mod tests {
             let request = Request::new(Body::from(vec![b'x'; length]));
             assert_eq!(admit(Area::Page, request).await.is_ok(), taken, "{length}");
         }
-        let endless = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b'x'; 1024]));
-        let error = admit(Area::Page, Request::new(Body::from_stream(endless))).await.unwrap_err();
+        let endless =
+            futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b'x'; 1024]));
+        let error = admit(Area::Page, Request::new(Body::from_stream(endless)))
+            .await
+            .unwrap_err();
         assert_eq!(error, Error::TooLarge);
     }
 
@@ -123,7 +161,9 @@ mod tests {
     async fn a_body_that_does_not_arrive_is_given_up() {
         let never = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
         let request = Request::new(Body::from_stream(never));
-        let error = admit_within(Duration::from_millis(20), Area::Page, request).await.unwrap_err();
+        let error = admit_within(Duration::from_millis(20), Area::Page, request)
+            .await
+            .unwrap_err();
         assert_eq!(error, Error::RequestTimeout);
     }
 }

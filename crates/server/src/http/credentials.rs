@@ -31,8 +31,14 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 
 fn trim(bytes: &[u8]) -> &[u8] {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let from = bytes.iter().position(|byte| !blank(byte)).unwrap_or(bytes.len());
-    let to = bytes.iter().rposition(|byte| !blank(byte)).map_or(from, |at| at + 1);
+    let from = bytes
+        .iter()
+        .position(|byte| !blank(byte))
+        .unwrap_or(bytes.len());
+    let to = bytes
+        .iter()
+        .rposition(|byte| !blank(byte))
+        .map_or(from, |at| at + 1);
     &bytes[from..to]
 }
 
@@ -43,12 +49,15 @@ pub fn has_cookie(headers: &HeaderMap) -> bool {
 
 // What follows "Bearer" (RFC 6750, 2.1). Other schemes are a proxy's business, not ours.
 fn bearers(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    headers.get_all(header::AUTHORIZATION).iter().filter_map(|line| {
-        let line = trim(line.as_bytes());
-        let (scheme, rest) = line.split_at_checked(6)?;
-        let bearer = scheme.eq_ignore_ascii_case(b"bearer");
-        (bearer && rest.first().is_none_or(|byte| *byte == b' ')).then(|| trim(rest))
-    })
+    headers
+        .get_all(header::AUTHORIZATION)
+        .iter()
+        .filter_map(|line| {
+            let line = trim(line.as_bytes());
+            let (scheme, rest) = line.split_at_checked(6)?;
+            let bearer = scheme.eq_ignore_ascii_case(b"bearer");
+            (bearer && rest.first().is_none_or(|byte| *byte == b' ')).then(|| trim(rest))
+        })
 }
 
 /// Reads what a request presents. Never "the first one wins".
@@ -75,8 +84,13 @@ pub fn write(cookie: &CookieEffect, bearer: Option<&Token>, headers: &mut Header
         CookieEffect::Keep => None,
         CookieEffect::Set { token, max_age } => {
             let token = token.expose();
-            let age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
-            Some(format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax{age}", &*token))
+            let age = max_age
+                .map(|seconds| format!("; Max-Age={seconds}"))
+                .unwrap_or_default();
+            Some(format!(
+                "{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax{age}",
+                &*token
+            ))
         }
         CookieEffect::Expire => Some(format!(
             "{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"
@@ -141,13 +155,20 @@ mod tests {
             (format!("a=\"; __Host-rollcall={token}\""), "unreadable"),
             (format!("__Host-rollcall=\"{token}\""), "unreadable"),
             (format!("__Host-rollcall={token}x"), "unreadable"),
-            (format!("__Host-rollcall={token},__Host-rollcall={token}"), "unreadable"),
+            (
+                format!("__Host-rollcall={token},__Host-rollcall={token}"),
+                "unreadable",
+            ),
             ("__Host-rollcall".to_owned(), "nothing"),
             ("__Host-rollcall=".to_owned(), "unreadable"),
             (String::new(), "nothing"),
             (";;;".to_owned(), "nothing"),
         ] {
-            assert_eq!(kind(&headers(&[("cookie", text.as_bytes())])), expected, "{text}");
+            assert_eq!(
+                kind(&headers(&[("cookie", text.as_bytes())])),
+                expected,
+                "{text}"
+            );
         }
         let bytes = [b"__Host-rollcall=".as_slice(), b"\xff\xfe"].concat();
         assert_eq!(kind(&headers(&[("cookie", &bytes)])), "unreadable");
@@ -164,9 +185,18 @@ mod tests {
             vec![("cookie", twice.as_bytes())],
             vec![("cookie", junk.as_bytes())],
             vec![("cookie", cookie.as_bytes()), ("cookie", cookie.as_bytes())],
-            vec![("cookie", cookie.as_bytes()), ("authorization", bearer.as_bytes())],
-            vec![("cookie", b"__Host-rollcall=x".as_slice()), ("authorization", b"Bearer y".as_slice())],
-            vec![("authorization", bearer.as_bytes()), ("authorization", bearer.as_bytes())],
+            vec![
+                ("cookie", cookie.as_bytes()),
+                ("authorization", bearer.as_bytes()),
+            ],
+            vec![
+                ("cookie", b"__Host-rollcall=x".as_slice()),
+                ("authorization", b"Bearer y".as_slice()),
+            ],
+            vec![
+                ("authorization", bearer.as_bytes()),
+                ("authorization", bearer.as_bytes()),
+            ],
         ] {
             assert_eq!(kind(&headers(&list)), "ambiguous", "{list:?}");
         }
@@ -185,7 +215,11 @@ mod tests {
             (format!("Basic {token}"), "nothing"),
             (token.clone(), "nothing"),
         ] {
-            assert_eq!(kind(&headers(&[("authorization", text.as_bytes())])), expected, "{text}");
+            assert_eq!(
+                kind(&headers(&[("authorization", text.as_bytes())])),
+                expected,
+                "{text}"
+            );
         }
     }
 
@@ -195,26 +229,46 @@ mod tests {
         let line = |cookie: CookieEffect| {
             let mut headers = HeaderMap::new();
             write(&cookie, None, &mut headers);
-            headers.get("set-cookie").map(|value| value.to_str().unwrap().to_owned())
+            headers
+                .get("set-cookie")
+                .map(|value| value.to_str().unwrap().to_owned())
         };
         let attributes = "; Path=/; Secure; HttpOnly; SameSite=Lax";
         assert_eq!(line(CookieEffect::Keep), None);
         assert_eq!(
-            line(CookieEffect::Set { token: token(), max_age: None }).unwrap(),
+            line(CookieEffect::Set {
+                token: token(),
+                max_age: None
+            })
+            .unwrap(),
             format!("__Host-rollcall={}{attributes}", sample())
         );
         assert_eq!(
-            line(CookieEffect::Set { token: token(), max_age: Some(60) }).unwrap(),
+            line(CookieEffect::Set {
+                token: token(),
+                max_age: Some(60)
+            })
+            .unwrap(),
             format!("__Host-rollcall={}{attributes}; Max-Age=60", sample())
         );
-        assert_eq!(line(CookieEffect::Expire).unwrap(), format!("__Host-rollcall={attributes}; Max-Age=0"));
+        assert_eq!(
+            line(CookieEffect::Expire).unwrap(),
+            format!("__Host-rollcall={attributes}; Max-Age=0")
+        );
     }
 
     #[test]
     fn a_written_token_does_not_show_in_debug() {
         let mut headers = HeaderMap::new();
         let token = Token::parse(&sample()).unwrap();
-        write(&CookieEffect::Set { token: Token::parse(&sample()).unwrap(), max_age: None }, Some(&token), &mut headers);
+        write(
+            &CookieEffect::Set {
+                token: Token::parse(&sample()).unwrap(),
+                max_age: None,
+            },
+            Some(&token),
+            &mut headers,
+        );
         assert_eq!(headers["session-token"].to_str().unwrap(), sample());
         assert!(!format!("{headers:?}").contains("AAAA"));
     }

@@ -28,7 +28,10 @@ impl<T: FromStr> FromRequestParts<Shared> for Id<T> {
         let parameters = RawPathParams::from_request_parts(parts, state)
             .await
             .map_err(|_| Error::NotFound)?;
-        let id = parameters.iter().next().and_then(|(_, text)| text.parse().ok());
+        let id = parameters
+            .iter()
+            .next()
+            .and_then(|(_, text)| text.parse().ok());
         Ok(Self(id.ok_or(Error::NotFound)?))
     }
 }
@@ -144,13 +147,26 @@ mod tests {
             ("{\"name\":\"a\",\"role\":\"b\"}", "role", Problem::Unknown),
             ("{\"name\":\"a\",\"name\":\"b\"}", "name", Problem::Repeated),
         ] {
-            assert_eq!(read::<Sample>(text.as_bytes()).unwrap_err(), ApiError::field(field, problem), "{text}");
+            assert_eq!(
+                read::<Sample>(text.as_bytes()).unwrap_err(),
+                ApiError::field(field, problem),
+                "{text}"
+            );
         }
         for text in ["", "{", "[]", "null", "{\"name\":5}", "{\"name\":\"a\"}x"] {
-            assert_eq!(read::<Sample>(text.as_bytes()).unwrap_err().error, Error::MalformedBody, "{text}");
+            assert_eq!(
+                read::<Sample>(text.as_bytes()).unwrap_err().error,
+                Error::MalformedBody,
+                "{text}"
+            );
         }
         assert!(read::<Sample>(b"{\"name\":\"a\"}").is_ok());
-        assert_eq!(read::<Sample>("[".repeat(10_000).as_bytes()).unwrap_err().error, Error::MalformedBody);
+        assert_eq!(
+            read::<Sample>("[".repeat(10_000).as_bytes())
+                .unwrap_err()
+                .error,
+            Error::MalformedBody
+        );
     }
 
     #[test]

@@ -42,15 +42,31 @@ pub(super) fn add(headers: &mut HeaderMap, of: Circumstances<'_>) {
     if let Some(policy) = content_security_policy(of.nonce) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     if of.https {
-        let value = if of.include_subdomains { "max-age=31536000; includeSubDomains" } else { "max-age=31536000" };
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(value));
+        let value = if of.include_subdomains {
+            "max-age=31536000; includeSubDomains"
+        } else {
+            "max-age=31536000"
+        };
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static(value),
+        );
     }
-    if of.personal || headers.contains_key(header::SET_COOKIE) || !headers.contains_key(header::CACHE_CONTROL) {
+    if of.personal
+        || headers.contains_key(header::SET_COOKIE)
+        || !headers.contains_key(header::CACHE_CONTROL)
+    {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Ok(id) = HeaderValue::from_str(of.request_id) {
@@ -62,13 +78,24 @@ pub(super) fn add(headers: &mut HeaderMap, of: Circumstances<'_>) {
 mod tests {
     use super::*;
 
-    const PLAIN: Circumstances<'_> =
-        Circumstances { nonce: None, https: false, include_subdomains: false, personal: false, request_id: "r" };
+    const PLAIN: Circumstances<'_> = Circumstances {
+        nonce: None,
+        https: false,
+        include_subdomains: false,
+        personal: false,
+        request_id: "r",
+    };
 
     #[test]
     fn the_policy_is_the_one_that_is_promised() {
         let mut headers = HeaderMap::new();
-        add(&mut headers, Circumstances { nonce: Some("abc"), ..PLAIN });
+        add(
+            &mut headers,
+            Circumstances {
+                nonce: Some("abc"),
+                ..PLAIN
+            },
+        );
         assert_eq!(
             headers["content-security-policy"],
             "default-src 'none'; script-src 'self' 'nonce-abc' 'wasm-unsafe-eval'; style-src 'self'; \
@@ -81,7 +108,11 @@ mod tests {
 
     #[test]
     fn what_depends_on_who_asks_is_never_stored() {
-        for (personal, cookie, kept) in [(true, false, false), (false, true, false), (false, false, true)] {
+        for (personal, cookie, kept) in [
+            (true, false, false),
+            (false, true, false),
+            (false, false, true),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             if cookie {
@@ -98,7 +129,17 @@ mod tests {
     #[test]
     fn https_is_remembered_for_a_year() {
         let mut headers = HeaderMap::new();
-        add(&mut headers, Circumstances { https: true, include_subdomains: true, ..PLAIN });
-        assert_eq!(headers["strict-transport-security"], "max-age=31536000; includeSubDomains");
+        add(
+            &mut headers,
+            Circumstances {
+                https: true,
+                include_subdomains: true,
+                ..PLAIN
+            },
+        );
+        assert_eq!(
+            headers["strict-transport-security"],
+            "max-age=31536000; includeSubDomains"
+        );
     }
 }

@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::response::Response;
 use pulldown_cmark::{Options, Parser, html};
 
-use super::simple_page::{answer, escaped, page};
 use super::Shared;
+use super::simple_page::{Layout, answer, escaped, page};
 
 static TEXT: LazyLock<String> = LazyLock::new(|| {
     let source = include_str!("../../../../docs/troubleshooting.md");
@@ -19,9 +19,17 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
 /// What to do when the list does not update, a session cannot be ended or the figures look wrong.
 pub(super) async fn troubleshooting(State(http): State<Shared>) -> Response {
     let contact = match http.support_contact.as_deref() {
-        Some(contact) => format!("<p>Whom to ask here: <strong>{}</strong></p>\n", escaped(contact)),
+        Some(contact) => format!(
+            "<p>Whom to ask here: <strong>{}</strong></p>\n",
+            escaped(contact)
+        ),
         None => "<p>Whom to ask here: an administrator of this server.</p>\n".to_owned(),
     };
-    let back = "<p><a href=\"/\">Back to Rollcall</a></p>\n";
-    answer(page("Troubleshooting", &format!("{}{contact}{back}", *TEXT), ""))
+    let back = "<p><a class=\"button\" href=\"/\">Back to Rollcall</a></p>\n";
+    answer(page(
+        Layout::Document,
+        "Troubleshooting",
+        &format!("{}{contact}{back}", *TEXT),
+        "",
+    ))
 }

@@ -33,7 +33,10 @@ struct Patience {
     drain: Duration,
 }
 
-const PATIENCE: Patience = Patience { head: Duration::from_secs(10), drain: Duration::from_secs(10) };
+const PATIENCE: Patience = Patience {
+    head: Duration::from_secs(10),
+    drain: Duration::from_secs(10),
+};
 
 /// The largest head of a request, in bytes.
 const LARGEST_HEAD: usize = 64 * 1024;
@@ -45,11 +48,22 @@ const MOST_HEADERS: usize = 100;
 const BREATHER: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` is over, then lets requests under way finish, for at most ten seconds.
-pub async fn serve(listener: TcpListener, router: Router, most: usize, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    most: usize,
+    stop: impl Future<Output = ()>,
+) {
     serve_with(PATIENCE, listener, router, most, stop).await;
 }
 
-async fn serve_with(patience: Patience, listener: TcpListener, router: Router, most: usize, stop: impl Future<Output = ()>) {
+async fn serve_with(
+    patience: Patience,
+    listener: TcpListener,
+    router: Router,
+    most: usize,
+    stop: impl Future<Output = ()>,
+) {
     let room = Arc::new(Semaphore::new(most));
     let graceful = GracefulShutdown::new();
     let builder = Arc::new(builder(patience));
@@ -60,21 +74,34 @@ async fn serve_with(patience: Patience, listener: TcpListener, router: Router, m
             () = &mut stop => break,
         };
         let (stream, peer, place) = accepted;
-        let served = connection(patience, stream, peer, builder.clone(), router.clone(), graceful.watcher());
+        let served = connection(
+            patience,
+            stream,
+            peer,
+            builder.clone(),
+            router.clone(),
+            graceful.watcher(),
+        );
         tokio::spawn(async move {
             served.await;
             drop(place);
         });
     }
     drop(listener);
-    tracing::info!(connections = graceful.count(), "stopping: no new connections");
+    tracing::info!(
+        connections = graceful.count(),
+        "stopping: no new connections"
+    );
     if timeout(patience.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time and were cut");
     }
 }
 
 // The place is taken first: what there is no room for stays in the operating system's queue.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed.
     let place = room.clone().acquire_owned().await.ok();
     loop {
@@ -94,7 +121,9 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, So
 fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
     )
 }
 
@@ -164,7 +193,9 @@ async fn connection(
             answered
         }
     });
-    let served = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let served = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .into_owned();
     tokio::select! {
         // What goes wrong on a connection is the other side's doing: cut off, malformed, too slow.
         result = watcher.watch(served) => if let Err(error) = result {
@@ -198,16 +229,24 @@ mod tests {
     use super::*;
     use axum::routing::get;
 
-    const SHORT: Patience = Patience { head: Duration::from_millis(200), drain: Duration::from_secs(5) };
+    const SHORT: Patience = Patience {
+        head: Duration::from_millis(200),
+        drain: Duration::from_secs(5),
+    };
 
-    async fn started(patience: Patience, stop: impl Future<Output = ()> + Send + 'static) -> SocketAddr {
+    async fn started(
+        patience: Patience,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let slow = || async {
             sleep(Duration::from_millis(300)).await;
             "late"
         };
-        let router = Router::new().route("/", get(|| async { "hello" })).route("/slow", get(slow));
+        let router = Router::new()
+            .route("/", get(|| async { "hello" }))
+            .route("/slow", get(slow));
         tokio::spawn(serve_with(patience, listener, router, 2, stop));
         address
     }
@@ -230,20 +269,36 @@ mod tests {
     #[tokio::test]
     async fn a_request_is_answered_and_too_many_headers_are_not() {
         let address = started(PATIENCE, std::future::pending()).await;
-        let (answer, _) = ask(address, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned()).await;
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
+        let (answer, _) = ask(
+            address,
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(),
+        )
+        .await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"),
+            "{answer}"
+        );
         let many = "A: b\r\n".repeat(MOST_HEADERS + 1);
         let (answer, _) = ask(address, format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
         let large = "a".repeat(LARGEST_HEAD);
-        let (answer, _) = ask(address, format!("GET / HTTP/1.1\r\nHost: a\r\nA: {large}\r\n\r\n")).await;
+        let (answer, _) = ask(
+            address,
+            format!("GET / HTTP/1.1\r\nHost: a\r\nA: {large}\r\n\r\n"),
+        )
+        .await;
         assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
     }
 
     #[tokio::test]
     async fn a_connection_that_says_nothing_or_too_little_is_cut() {
         let address = started(SHORT, std::future::pending()).await;
-        for words in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nHo"] {
+        for words in [
+            "",
+            "P",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "GET / HTTP/1.1\r\nHo",
+        ] {
             let (_, took) = ask(address, words.to_owned()).await;
             assert!(took < Duration::from_secs(5), "{words:?} {took:?}");
         }
@@ -263,11 +318,17 @@ mod tests {
             let _ = stopped.await;
         };
         let address = started(PATIENCE, until).await;
-        let asked = tokio::spawn(ask(address, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()));
+        let asked = tokio::spawn(ask(
+            address,
+            "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+        ));
         sleep(Duration::from_millis(100)).await;
         stop.send(()).unwrap();
         let (answer, _) = asked.await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("late"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with("late"),
+            "{answer}"
+        );
         assert!(Plain::connect(address).is_err());
     }
 }

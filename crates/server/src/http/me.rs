@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::response::Response;
-use rollcall_core::{Backend, ChangePassword, Me, OwnScope, Page, Session, SessionId, SessionQuery};
+use rollcall_core::{
+    Backend, ChangePassword, Me, OwnScope, Page, Session, SessionId, SessionQuery,
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -63,8 +65,15 @@ pub(super) async fn change_password(
         (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),
     )
 )]
-pub(super) async fn list_sessions(asking: Asking, parameters: Parameters) -> Result<Json<Page<Session>>, ApiError> {
-    Ok(Json(asking.list_own_sessions(SessionQuery::parse(&parameters.0)?).await?))
+pub(super) async fn list_sessions(
+    asking: Asking,
+    parameters: Parameters,
+) -> Result<Json<Page<Session>>, ApiError> {
+    Ok(Json(
+        asking
+            .list_own_sessions(SessionQuery::parse(&parameters.0)?)
+            .await?,
+    ))
 }
 
 /// Ends one of the caller's sessions.
@@ -77,7 +86,11 @@ pub(super) async fn list_sessions(asking: Asking, parameters: Parameters) -> Res
         (status = 409, description = "Not active any more", body = ProblemDocument),
     )
 )]
-pub(super) async fn end_session(asking: Asking, Id(id): Id<SessionId>, _: NoParameters) -> Result<Response, ApiError> {
+pub(super) async fn end_session(
+    asking: Asking,
+    Id(id): Id<SessionId>,
+    _: NoParameters,
+) -> Result<Response, ApiError> {
     asking.end_own_session(id).await?;
     Ok(done())
 }
@@ -91,8 +104,15 @@ pub(super) async fn end_session(asking: Asking, Id(id): Id<SessionId>, _: NoPara
         (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),
     )
 )]
-pub(super) async fn end_sessions(asking: Asking, parameters: Parameters) -> Result<Response, ApiError> {
-    let scope = if switch(&parameters, "except", "current")? { OwnScope::Others } else { OwnScope::All };
+pub(super) async fn end_sessions(
+    asking: Asking,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let scope = if switch(&parameters, "except", "current")? {
+        OwnScope::Others
+    } else {
+        OwnScope::All
+    };
     asking.end_own_sessions(scope).await?;
     Ok(done())
 }

@@ -5,9 +5,13 @@ use std::sync::LazyLock;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
-use rollcall_core::{AuditAction, AuditOutcome, EndReason, Kind, Method, Permission, SessionId, State, UserId};
+use rollcall_core::{
+    AuditAction, AuditOutcome, EndReason, Kind, Method, Permission, SessionId, State, UserId,
+};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, ContentBuilder, Ref, RefOr, ResponseBuilder, Schema, SecurityRequirement};
+use utoipa::openapi::{
+    Components, ContentBuilder, Ref, RefOr, ResponseBuilder, Schema, SecurityRequirement,
+};
 use utoipa::{IntoParams, Modify, OpenApi};
 
 use super::{audit, credentials, me, operations, sessions, sign_in, user_requests, users};
@@ -16,7 +20,10 @@ use crate::error::{FieldError, ProblemDocument};
 /// What a list of sessions takes. Only written down here: `core::SessionQuery` reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "a description for the document; the fields are never read")]
+#[expect(
+    dead_code,
+    reason = "a description for the document; the fields are never read"
+)]
 pub(super) struct SessionListParameters {
     /// Any part of e-mail, IP address or session name, in any letter case; at most 200 characters.
     #[param(max_length = 200)]
@@ -27,7 +34,10 @@ pub(super) struct SessionListParameters {
     kind: Option<Kind>,
     /// A column, with `-` before it for the largest first: `user`, `name`, `ip`, `browser`, `state`,
     /// `created_at`, `last_activity_at`, `duration`.
-    #[param(pattern = "^-?(user|name|ip|browser|state|created_at|last_activity_at|duration)$", example = "-created_at")]
+    #[param(
+        pattern = "^-?(user|name|ip|browser|state|created_at|last_activity_at|duration)$",
+        example = "-created_at"
+    )]
     sort: Option<String>,
     /// The number of the page, from 1.
     #[param(minimum = 1, maximum = 10_000_000)]
@@ -40,7 +50,10 @@ pub(super) struct SessionListParameters {
 /// What the list of audit events takes. Only written down here: `core::AuditQuery` reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "a description for the document; the fields are never read")]
+#[expect(
+    dead_code,
+    reason = "a description for the document; the fields are never read"
+)]
 pub(super) struct AuditListParameters {
     /// Only events of this session.
     session: Option<SessionId>,
@@ -76,6 +89,11 @@ pub(super) struct AuditListParameters {
         user_requests::list, user_requests::end,
         operations::healthy, operations::ready, operations::metrics,
     ),
+    tags(
+        (name = "Signing in"), (name = "My account"), (name = "Sessions"), (name = "Users"), (name = "Audit"),
+        (name = "Rediacc", description = "The calls of Rediacc's console, with its field names"),
+        (name = "Operations"),
+    ),
     components(schemas(ProblemDocument, FieldError, State, Kind, AuditAction, AuditOutcome)),
     modifiers(&Securities, &CommonAnswers, &Words, &Ids),
     security(("session_cookie" = []), ("bearer_token" = [])),
@@ -109,13 +127,31 @@ impl Modify for Words {
                 schema.enum_values = Some(words.into_iter().map(Into::into).collect());
             }
         };
-        set("State", State::ALL.iter().map(|word| word.as_str()).collect());
+        set(
+            "State",
+            State::ALL.iter().map(|word| word.as_str()).collect(),
+        );
         set("Kind", Kind::ALL.iter().map(|word| word.as_str()).collect());
-        set("Method", Method::ALL.iter().map(|word| word.as_str()).collect());
-        set("EndReason", EndReason::ALL.iter().map(|word| word.as_str()).collect());
-        set("AuditAction", AuditAction::ALL.iter().map(|word| word.as_str()).collect());
-        set("AuditOutcome", AuditOutcome::ALL.iter().map(|word| word.as_str()).collect());
-        set("Permission", Permission::ALL.iter().map(|word| word.as_str()).collect());
+        set(
+            "Method",
+            Method::ALL.iter().map(|word| word.as_str()).collect(),
+        );
+        set(
+            "EndReason",
+            EndReason::ALL.iter().map(|word| word.as_str()).collect(),
+        );
+        set(
+            "AuditAction",
+            AuditAction::ALL.iter().map(|word| word.as_str()).collect(),
+        );
+        set(
+            "AuditOutcome",
+            AuditOutcome::ALL.iter().map(|word| word.as_str()).collect(),
+        );
+        set(
+            "Permission",
+            Permission::ALL.iter().map(|word| word.as_str()).collect(),
+        );
     }
 }
 
@@ -125,11 +161,16 @@ struct Ids;
 impl Modify for Ids {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut document.paths.paths {
-            let named = [("get", &mut item.get), ("post", &mut item.post), ("delete", &mut item.delete)];
+            let named = [
+                ("get", &mut item.get),
+                ("post", &mut item.post),
+                ("delete", &mut item.delete),
+            ];
             for (method, operation) in named {
                 if let Some(operation) = operation {
                     let path = path.replace(['/', '{', '}', '-'], "_").replace("__", "_");
-                    operation.operation_id = Some(format!("{method}{}", path.trim_end_matches('_')));
+                    operation.operation_id =
+                        Some(format!("{method}{}", path.trim_end_matches('_')));
                 }
             }
         }
@@ -148,24 +189,37 @@ impl Modify for CommonAnswers {
             }
             let operations = [&mut item.get, &mut item.post, &mut item.delete];
             for operation in operations.into_iter().flatten() {
-                let open = operation.security.as_ref().is_some_and(|list| list.contains(&anonymous));
+                let open = operation
+                    .security
+                    .as_ref()
+                    .is_some_and(|list| list.contains(&anonymous));
                 let answers = [
                     ("400", "The request cannot be accepted", true),
                     ("401", "No live session: sign in", !open),
                     ("403", "Not permitted, or sent from another site", true),
                     ("413", "The body is larger than 64 KiB", true),
                     ("415", "The body is not application/json", true),
-                    ("503", "The database cannot be reached; nothing was changed", true),
+                    (
+                        "503",
+                        "The database cannot be reached; nothing was changed",
+                        true,
+                    ),
                 ];
                 for (status, words, can_happen) in answers {
                     if can_happen && !operation.responses.responses.contains_key(status) {
-                        operation.responses.responses.insert(status.to_owned(), problem(words));
+                        operation
+                            .responses
+                            .responses
+                            .insert(status.to_owned(), problem(words));
                     }
                 }
             }
         }
         for item in document.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+            for operation in [&mut item.get, &mut item.post, &mut item.delete]
+                .into_iter()
+                .flatten()
+            {
                 as_problems(operation);
             }
         }
@@ -209,9 +263,10 @@ pub fn document() -> &'static str {
 /// The document, for whoever asks.
 pub(super) async fn answer() -> Response {
     let mut response = Body::from(document()).into_response();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -238,14 +293,17 @@ mod tests {
             .collect();
         let table = include_str!("../http.rs");
         let mut routes = std::collections::BTreeSet::new();
-        for line in table.lines().filter(|line| line.trim().starts_with(".route(\"/api/")) {
-            let path = line.split('"').nth(1).unwrap();
-            if path.starts_with("/api/openapi") || path.starts_with("/api/docs") {
+        for route in table.split(".route(").skip(1) {
+            let path = route.split('"').nth(1).unwrap();
+            if !path.starts_with("/api/")
+                || path.starts_with("/api/openapi")
+                || path.starts_with("/api/docs")
+            {
                 continue;
             }
             let path = path.replace("/UserRequest/{id}", "/UserRequest/{requestId}");
             for method in ["get", "post", "delete", "patch", "put"] {
-                if line.contains(&format!("{method}(")) {
+                if route.contains(&format!("{method}(")) {
                     routes.insert(format!("{} {path}", method.to_uppercase()));
                 }
             }
@@ -260,7 +318,10 @@ mod tests {
         let document: serde_json::Value = serde_json::from_str(document()).unwrap();
         let words = |name: &str| document["components"]["schemas"][name]["enum"].clone();
         assert_eq!(words("State"), serde_json::json!(["active", "ended"]));
-        assert_eq!(words("Kind"), serde_json::json!(["console", "api", "client"]));
+        assert_eq!(
+            words("Kind"),
+            serde_json::json!(["console", "api", "client"])
+        );
         for (name, word) in [
             ("EndReason", "token_reuse"),
             ("Method", "password"),
@@ -268,13 +329,25 @@ mod tests {
             ("AuditOutcome", "not_found"),
             ("Permission", "sessions.view"),
         ] {
-            assert!(words(name).as_array().unwrap().iter().any(|one| one == word), "{name}");
+            assert!(
+                words(name)
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|one| one == word),
+                "{name}"
+            );
         }
         let ids: Vec<_> = document["paths"]
             .as_object()
             .unwrap()
             .values()
-            .flat_map(|item| item.as_object().unwrap().values().map(|operation| operation["operationId"].as_str().unwrap()))
+            .flat_map(|item| {
+                item.as_object()
+                    .unwrap()
+                    .values()
+                    .map(|operation| operation["operationId"].as_str().unwrap())
+            })
             .collect();
         let different: std::collections::HashSet<_> = ids.iter().collect();
         assert_eq!(different.len(), ids.len());
@@ -288,7 +361,10 @@ mod tests {
             for (method, operation) in item.as_object().unwrap() {
                 for (status, response) in operation["responses"].as_object().unwrap() {
                     let json = response["content"].get("application/json").is_some();
-                    assert!(!(json && status.starts_with(['4', '5'])), "{method} {path} {status}");
+                    assert!(
+                        !(json && status.starts_with(['4', '5'])),
+                        "{method} {path} {status}"
+                    );
                 }
             }
         }

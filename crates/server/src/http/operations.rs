@@ -49,7 +49,13 @@ pub(super) async fn metrics() -> Response {
 }
 
 /// Counts an answered request and writes its line in the log.
-pub(super) fn note(asked: &Asked, method: &Method, route: Option<&MatchedPath>, status: StatusCode, took: Duration) {
+pub(super) fn note(
+    asked: &Asked,
+    method: &Method,
+    route: Option<&MatchedPath>,
+    status: StatusCode,
+    took: Duration,
+) {
     let route = route.map_or("(none)", MatchedPath::as_str).to_owned();
     // Methods of somebody's own making must not make new series.
     let method = match *method {

@@ -82,13 +82,21 @@ mod tests {
 
     const COOKIE: (&str, &str) = ("cookie", "__Host-rollcall=x");
 
-    fn foreign(list: &[(&'static str, &'static str)], public: Option<&str>, https: Option<bool>) -> bool {
+    fn foreign(
+        list: &[(&'static str, &'static str)],
+        public: Option<&str>,
+        https: Option<bool>,
+    ) -> bool {
         let mut headers = HeaderMap::new();
         for (name, value) in list {
             headers.append(*name, value.parse().unwrap());
         }
         let public = public.map(|text| Origin::parse(text).unwrap());
-        let reached = Reached { public: public.as_ref(), host: Some("Rollcall.example:8080"), https };
+        let reached = Reached {
+            public: public.as_ref(),
+            host: Some("Rollcall.example:8080"),
+            https,
+        };
         is_foreign(&Method::POST, &headers, &reached)
     }
 
@@ -119,7 +127,11 @@ mod tests {
         ] {
             let mut cookied = list.clone();
             cookied.push(COOKIE);
-            assert_eq!(foreign(&cookied, None, None), with, "with the cookie: {list:?}");
+            assert_eq!(
+                foreign(&cookied, None, None),
+                with,
+                "with the cookie: {list:?}"
+            );
             assert_eq!(foreign(&list, None, None), without, "without: {list:?}");
         }
     }
@@ -127,9 +139,21 @@ mod tests {
     #[test]
     fn the_public_url_decides_where_it_is_set() {
         let public = Some("https://rollcall.example.org");
-        assert!(!foreign(&[("origin", "https://rollcall.example.org")], public, None));
-        assert!(foreign(&[("origin", "http://rollcall.example.org")], public, None));
-        assert!(foreign(&[("origin", "http://rollcall.example:8080")], public, None));
+        assert!(!foreign(
+            &[("origin", "https://rollcall.example.org")],
+            public,
+            None
+        ));
+        assert!(foreign(
+            &[("origin", "http://rollcall.example.org")],
+            public,
+            None
+        ));
+        assert!(foreign(
+            &[("origin", "http://rollcall.example:8080")],
+            public,
+            None
+        ));
     }
 
     #[test]
@@ -143,7 +167,11 @@ mod tests {
     fn reading_is_never_foreign() {
         let mut headers = HeaderMap::new();
         headers.insert("sec-fetch-site", "cross-site".parse().unwrap());
-        let reached = Reached { public: None, host: None, https: None };
+        let reached = Reached {
+            public: None,
+            host: None,
+            https: None,
+        };
         assert!(!is_foreign(&Method::GET, &headers, &reached));
         assert!(is_foreign(&Method::DELETE, &headers, &reached));
     }

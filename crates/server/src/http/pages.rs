@@ -1,20 +1,20 @@
 //! Pages: looked at by a guard, rendered by Leptos with their data, then taken over by the bundle.
 
-use std::sync::{Arc, LazyLock, Once};
+use std::sync::{Arc, Once};
 
-use axum::extract::Request;
+use any_spawner::Executor;
+use axum::Extension;
+use axum::extract::{RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Extension, Router};
 use http::{HeaderValue, StatusCode, header};
 use leptos::nonce::Nonce;
 use leptos::prelude::provide_context;
-use leptos_axum::{AxumRouteListing, generate_route_list, render_app_async_with_context};
+use leptos_axum::render_app_async_with_context;
 use rollcall_core::backend::Backend;
 use rollcall_core::{Error, Permission, SessionId, query};
 
-use super::request::Asked;
-use super::{Shared, assets, respond};
+use super::request::{Area, Asked};
+use super::{assets, respond};
 use crate::error;
 use crate::service::RequestBackend;
 
@@ -24,31 +24,39 @@ const OPEN_PAGES: [&str; 2] = ["/sign-in", "/forgot-password"];
 /// Where a password is changed; the only page until a one-time password is.
 const SECURITY: &str = "/account/security";
 
-static LISTING: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(rollcall_client::App));
-
-/// A route for each page that the client knows.
-pub(super) fn routes() -> Router<Shared> {
-    static SAID: Once = Once::new();
-    if !assets::has_bundle() {
-        SAID.call_once(|| {
-            tracing::warn!("this binary holds no WebAssembly bundle; pages are served without scripts (`cargo xtask bundle` makes one)");
-        });
-    }
-    LISTING
-        .iter()
-        .fold(Router::new(), |router, listing| router.route(listing.path(), get(page)))
+/// Makes ready what rendering needs, once per process.
+pub(super) fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if Executor::init_tokio().is_err() {
+            tracing::debug!("somebody else has set the executor for pages already");
+        }
+        if !assets::has_bundle() {
+            tracing::warn!(
+                "this binary holds no WebAssembly bundle; pages are served without scripts (`cargo xtask bundle` makes one)"
+            );
+        }
+    });
 }
 
 type Known = (Extension<Arc<Asked>>, Extension<Arc<RequestBackend>>);
 
-async fn page((Extension(asked), Extension(backend)): Known, request: Request) -> Response {
+/// A page of the client.
+pub(super) async fn page(
+    (Extension(asked), Extension(backend)): Known,
+    parameters: RawPathParams,
+    request: Request,
+) -> Response {
     if let Some(error) = backend.refused() {
         return respond::with(error.into());
     }
     if let Some(elsewhere) = guard(&backend, request.uri().path(), request.uri().query()) {
         return see_other(&elsewhere);
     }
-    let known = names_something(request.uri().path());
+    // A page about a session has its id in the path. What is no id names nothing.
+    let known = parameters
+        .iter()
+        .all(|(_, id)| id.parse::<SessionId>().is_ok());
     let mut response = render(&asked, &backend, request).await;
     if !known {
         *response.status_mut() = StatusCode::NOT_FOUND;
@@ -57,10 +65,13 @@ async fn page((Extension(asked), Extension(backend)): Known, request: Request) -
 }
 
 /// What no route knows: a page in words for people, a problem document for programs.
-pub(super) async fn unknown(asked: Option<Extension<Arc<Asked>>>, backend: Option<Extension<Arc<RequestBackend>>>, request: Request) -> Response {
+pub(super) async fn unknown(request: Request) -> Response {
+    let asked = request.extensions().get::<Arc<Asked>>().cloned();
+    let backend = request.extensions().get::<Arc<RequestBackend>>().cloned();
     match (asked, backend) {
-        (Some(Extension(asked)), Some(Extension(backend)))
-            if asked.area == super::request::Area::Page && asked.wants_html && backend.caller().is_some() =>
+        // With the navigation around it, for those who have one.
+        (Some(asked), Some(backend))
+            if asked.area == Area::Page && asked.wants_html && backend.caller().is_some() =>
         {
             let mut response = render(&asked, &backend, request).await;
             *response.status_mut() = StatusCode::NOT_FOUND;
@@ -88,11 +99,14 @@ async fn render(asked: &Asked, backend: &Arc<RequestBackend>, request: Request) 
             bundle: bundle.clone(),
         });
     };
-    let mut response = render_app_async_with_context(context, rollcall_client::shell)(request).await;
+    let mut response =
+        render_app_async_with_context(context, rollcall_client::shell)(request).await;
     let effects = backend.effects();
     // A page may have found out only while it was made that nobody is signed in any more.
     match effects.error {
-        Some(Error::Unauthenticated) if !OPEN_PAGES.contains(&asked.path.as_str()) => see_other(&sign_in(&asked.path, None)),
+        Some(Error::Unauthenticated) if !OPEN_PAGES.contains(&asked.path.as_str()) => {
+            see_other(&sign_in(&asked.path, None))
+        }
         Some(Error::PasswordChangeRequired) => see_other(SECURITY),
         Some(failed) if response.status() == StatusCode::OK => {
             *response.status_mut() = error::status(failed);
@@ -110,7 +124,9 @@ fn guard(backend: &RequestBackend, path: &str, query: Option<&str>) -> Option<St
         None if OPEN_PAGES.contains(&path) => None,
         None if start => Some("/sign-in".to_owned()),
         None => Some(sign_in(path, query)),
-        Some(caller) if caller.password_change_required() => (path != SECURITY).then(|| SECURITY.to_owned()),
+        Some(caller) if caller.password_change_required() => {
+            (path != SECURITY).then(|| SECURITY.to_owned())
+        }
         Some(caller) if start => Some(
             match caller.permissions().has(Permission::SessionsView) {
                 true => "/sessions",
@@ -141,19 +157,6 @@ pub(super) fn is_ours(path: &str) -> bool {
         && !path.starts_with("//")
         && !path.contains('\\')
         && path.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-// A page about a session has its id in the path. What is no id names nothing.
-fn names_something(path: &str) -> bool {
-    let mut parts = path.split('/').skip(1).peekable();
-    while let Some(part) = parts.next() {
-        if part == "sessions"
-            && let Some(id) = parts.peek()
-        {
-            return id.parse::<SessionId>().is_ok();
-        }
-    }
-    true
 }
 
 /// A redirect that turns every method into GET.
@@ -191,22 +194,10 @@ mod tests {
         ] {
             assert_eq!(is_ours(path), ours, "{path:?}");
         }
-        assert_eq!(sign_in("/sessions", Some("q=a&page=2")), "/sign-in?next=%2Fsessions%3Fq%3Da%26page%3D2");
+        assert_eq!(
+            sign_in("/sessions", Some("q=a&page=2")),
+            "/sign-in?next=%2Fsessions%3Fq%3Da%26page%3D2"
+        );
         assert_eq!(sign_in("//evil.example", None), "/sign-in");
-    }
-
-    #[test]
-    fn what_is_no_id_names_nothing() {
-        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
-        for (path, known) in [
-            ("/sessions", true),
-            ("/account/security", true),
-            (&*format!("/sessions/{id}"), true),
-            (&*format!("/account/sessions/{id}/end"), true),
-            ("/sessions/x.css", false),
-            ("/account/sessions/1/end", false),
-        ] {
-            assert_eq!(names_something(path), known, "{path}");
-        }
     }
 }

@@ -33,7 +33,15 @@ impl Area {
             path.strip_prefix(root)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let open = ["/pkg", "/help", "/api/docs", "/api/openapi.json", "/healthz", "/readyz", "/metrics"];
+        let open = [
+            "/pkg",
+            "/help",
+            "/api/docs",
+            "/api/openapi.json",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+        ];
         if open.into_iter().any(under) || matches!(path, "/favicon.svg" | "/robots.txt") {
             Self::Open
         } else if under("/api") {
@@ -74,7 +82,9 @@ impl Asked {
             .get::<Peer>()
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
         let origination = http.proxies.origination(peer, headers);
-        let scheme = origination.https.or(http.public.as_ref().map(|public| public.https));
+        let scheme = origination
+            .https
+            .or(http.public.as_ref().map(|public| public.https));
         let host = request
             .uri()
             .authority()
@@ -116,8 +126,11 @@ pub(super) fn accepts_html(headers: &http::HeaderMap) -> bool {
 
 // Cut at a character's border; bytes that are no UTF-8 become U+FFFD.
 fn user_agent(headers: &http::HeaderMap) -> String {
-    let bytes = headers.get(header::USER_AGENT).map_or(&[][..], |value| value.as_bytes());
-    let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_USER_AGENT)]).into_owned();
+    let bytes = headers
+        .get(header::USER_AGENT)
+        .map_or(&[][..], |value| value.as_bytes());
+    let mut text =
+        String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_USER_AGENT)]).into_owned();
     while text.len() > LONGEST_USER_AGENT {
         text.pop();
     }
@@ -146,7 +159,9 @@ fn is_loopback_host(host: &str) -> bool {
     let name = name.trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
         || name.to_ascii_lowercase().ends_with(".localhost")
-        || name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+        || name
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// Makes ids of requests: ordered by time like a UUIDv7, and unique within the process. They are no
@@ -227,8 +242,13 @@ mod tests {
     #[test]
     fn request_ids_differ_and_are_version_seven() {
         let ids = RequestIds::default();
-        let made: std::collections::HashSet<_> = (0..10_000).map(|_| ids.next(rollcall_core::Timestamp(1))).collect();
+        let made: std::collections::HashSet<_> = (0..10_000)
+            .map(|_| ids.next(rollcall_core::Timestamp(1)))
+            .collect();
         assert_eq!(made.len(), 10_000);
-        assert!(made.iter().all(|id| id.len() == 36 && id.as_bytes()[14] == b'7'));
+        assert!(
+            made.iter()
+                .all(|id| id.len() == 36 && id.as_bytes()[14] == b'7')
+        );
     }
 }

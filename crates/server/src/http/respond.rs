@@ -42,7 +42,9 @@ pub(super) fn in_shape(http: &Http, asked: &Asked, error: ApiError, routed: bool
     error::add_headers(error.error, response.headers_mut());
     // A 405 says what is allowed (RFC 9110, 15.5.6). Where there is a route, axum adds its list.
     if error.error == Error::MethodNotAllowed && !routed {
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     response
 }
@@ -51,15 +53,21 @@ pub(super) fn in_shape(http: &Http, asked: &Asked, error: ApiError, routed: bool
 fn own_error(error: Error) -> Response {
     let body = serde_json::to_vec(&error).unwrap_or_default();
     let mut response = Body::from(body).into_response();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     response
 }
 
 /// The headers that outlive the change of an answer into its shape.
 pub(super) fn kept(response: &mut Response) -> HeaderMap {
-    let names = [header::SET_COOKIE, credentials::SESSION_TOKEN, CLEAR_SITE_DATA, header::ALLOW];
+    let names = [
+        header::SET_COOKIE,
+        credentials::SESSION_TOKEN,
+        CLEAR_SITE_DATA,
+        header::ALLOW,
+    ];
     let headers = std::mem::take(response.headers_mut());
     let mut name = None;
     headers
@@ -81,7 +89,10 @@ pub(super) fn apply(effects: &Effects, headers: &mut HeaderMap) {
     credentials::write(&effects.cookie, effects.bearer.as_ref(), headers);
     if effects.clear_site_data {
         // Not "cookies": that would take other applications' cookies of the same site along.
-        headers.insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\", \"storage\""));
+        headers.insert(
+            CLEAR_SITE_DATA,
+            HeaderValue::from_static("\"cache\", \"storage\""),
+        );
     }
 }
 
@@ -102,8 +113,15 @@ mod tests {
     #[test]
     fn cookies_outlive_a_change_of_shape_and_nothing_else_does() {
         let mut response = StatusCode::OK.into_response();
-        for (name, value) in [("set-cookie", "a=1"), ("set-cookie", "b=2"), ("content-type", "text/plain"), ("etag", "x")] {
-            response.headers_mut().append(name, HeaderValue::from_static(value));
+        for (name, value) in [
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+            ("content-type", "text/plain"),
+            ("etag", "x"),
+        ] {
+            response
+                .headers_mut()
+                .append(name, HeaderValue::from_static(value));
         }
         let kept = kept(&mut response);
         assert_eq!(kept.get_all("set-cookie").iter().count(), 2);

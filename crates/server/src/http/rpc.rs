@@ -32,7 +32,9 @@ pub(super) async fn call(
     Extension(backend): Extension<Arc<RequestBackend>>,
     request: Request,
 ) -> Response {
-    if server_fn::axum::get_server_fn_service(request.uri().path(), request.method().clone()).is_none() {
+    if server_fn::axum::get_server_fn_service(request.uri().path(), request.method().clone())
+        .is_none()
+    {
         return respond::with(Error::NotFound.into());
     }
     let referer = request
@@ -59,7 +61,11 @@ fn for_form(backend: &RequestBackend, response: Response, referer: Option<String
             None => "/sign-in".to_owned(),
         },
         (Some(Error::PasswordChangeRequired), _) => "/account/security".to_owned(),
-        (None, Some(path)) if !response.headers().contains_key(CARRIES_ERROR) && pages::is_ours(&path) => path,
+        (None, Some(path))
+            if !response.headers().contains_key(CARRIES_ERROR) && pages::is_ours(&path) =>
+        {
+            path
+        }
         // With an error in it, or the page that the form stands on.
         _ => response
             .headers()
@@ -97,7 +103,9 @@ async fn for_client(backend: &RequestBackend, response: Response) -> Response {
             && let Ok(value) = HeaderValue::from_str(&path)
         {
             parts.headers.insert(header::LOCATION, value);
-            parts.headers.insert(CLIENT_REDIRECT, HeaderValue::from_static(""));
+            parts
+                .headers
+                .insert(CLIENT_REDIRECT, HeaderValue::from_static(""));
         }
     }
     Response::from_parts(parts, bytes.into())
@@ -119,7 +127,11 @@ fn without_error(address: &str) -> String {
         .split('&')
         .filter(|pair| !pair.starts_with("__path=") && !pair.starts_with("__err="))
         .collect();
-    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
+    if kept.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", kept.join("&"))
+    }
 }
 
 #[cfg(test)]
@@ -132,7 +144,10 @@ mod tests {
             ("/sessions", "/sessions"),
             ("/sessions?q=a", "/sessions?q=a"),
             ("/sessions?__path=%2Frpc%2Fend&__err=abc", "/sessions"),
-            ("/sessions?q=a&__path=x&__err=y&page=2", "/sessions?q=a&page=2"),
+            (
+                "/sessions?q=a&__path=x&__err=y&page=2",
+                "/sessions?q=a&page=2",
+            ),
         ] {
             assert_eq!(without_error(address), kept);
         }

@@ -20,8 +20,15 @@ use crate::error::{ApiError, ProblemDocument};
         (status = 403, description = "Not permitted", body = ProblemDocument),
     )
 )]
-pub(super) async fn list(asking: Asking, parameters: Parameters) -> Result<Json<Page<Session>>, ApiError> {
-    Ok(Json(asking.list_sessions(SessionQuery::parse(&parameters.0)?).await?))
+pub(super) async fn list(
+    asking: Asking,
+    parameters: Parameters,
+) -> Result<Json<Page<Session>>, ApiError> {
+    Ok(Json(
+        asking
+            .list_sessions(SessionQuery::parse(&parameters.0)?)
+            .await?,
+    ))
 }
 
 /// The four cards, over everything that the caller may see. Needs `sessions.view`.
@@ -46,7 +53,11 @@ pub(super) async fn stats(asking: Asking, _: NoParameters) -> Result<Json<Sessio
         (status = 404, description = "Unknown, or another organisation's", body = ProblemDocument),
     )
 )]
-pub(super) async fn find(asking: Asking, Id(id): Id<SessionId>, _: NoParameters) -> Result<Json<Session>, ApiError> {
+pub(super) async fn find(
+    asking: Asking,
+    Id(id): Id<SessionId>,
+    _: NoParameters,
+) -> Result<Json<Session>, ApiError> {
     Ok(Json(asking.find_session(id).await?))
 }
 

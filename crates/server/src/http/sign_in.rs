@@ -67,7 +67,10 @@ pub(super) async fn sign_in(
         return Ok(Json(SignedIn { session, token }));
     }
     let session = asking.sign_in(input).await?;
-    Ok(Json(SignedIn { session, token: None }))
+    Ok(Json(SignedIn {
+        session,
+        token: None,
+    }))
 }
 
 /// Ends the caller's session. Does nothing without one.

@@ -9,6 +9,10 @@ const make = (name, attributes = {}, ...children) => {
   return node;
 };
 
+// Text in which `this` is code.
+const prose = (text) =>
+  text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+
 const resolve = (document_, schema) => {
   if (!schema) return {};
   if (schema.$ref) return resolve(document_, document_.components.schemas[schema.$ref.split("/").pop()]);
@@ -96,13 +100,13 @@ const call = (document_, path, method, operation, index) => {
   });
 
   const title = make("summary", {}, make("strong", {}, method.toUpperCase()), ` ${path}`);
-  return make("details", { class: "api-call" }, title, make("p", {}, [operation.summary, operation.description].filter(Boolean).join(" ")), form);
+  return make("details", {}, title, make("p", {}, ...prose([operation.summary, operation.description].filter(Boolean).join(" "))), form);
 };
 
 const start = async () => {
   const document_ = await (await fetch("/api/openapi.json")).json();
-  document.getElementById("about").prepend(`${document_.info.description} `);
-  const groups = new Map();
+  document.getElementById("about").prepend(...prose(`${document_.info.description} `));
+  const groups = new Map((document_.tags || []).map(({ name }) => [name, make("section", {}, make("h2", {}, name))]));
   let index = 0;
   for (const [path, item] of Object.entries(document_.paths)) {
     for (const method of ["get", "post", "patch", "put", "delete"]) {

@@ -17,7 +17,12 @@ const MAIN: &str = "<h1>Rollcall API</h1>\n\
 /// The page.
 pub(super) async fn page() -> Response {
     let script = "<script src=\"/api/docs/try.js\" defer></script>\n";
-    let mut response = simple_page::answer(simple_page::page("API", MAIN, script));
+    let mut response = simple_page::answer(simple_page::page(
+        simple_page::Layout::Document,
+        "API",
+        MAIN,
+        script,
+    ));
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -28,7 +33,10 @@ pub(super) async fn page() -> Response {
 pub(super) async fn script() -> Response {
     let mut response = Body::from(include_str!("try_it.js")).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/javascript; charset=utf-8"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, stream};
 use http::{HeaderValue, header};
 use rollcall_core::{
-    Backend, Error, PageNumber, PageSize, Problem, Session, SessionId, SessionQuery, State, Timestamp, query,
+    Backend, Error, PageNumber, PageSize, Problem, Session, SessionId, SessionQuery, State,
+    Timestamp, query,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -94,7 +95,10 @@ fn wanted(text: &str) -> Result<Option<(u64, u64)>, ApiError> {
             return Err(ApiError::field(&name, Problem::Repeated));
         }
         let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-        let number = value.parse().ok().filter(|number| digits && (1..=u64::from(most)).contains(number));
+        let number = value
+            .parse()
+            .ok()
+            .filter(|number| digits && (1..=u64::from(most)).contains(number));
         *place = Some(number.ok_or_else(|| ApiError::field(&name, Problem::OutOfRange(1, most)))?);
     }
     Ok(match (page, size) {
@@ -115,7 +119,10 @@ async fn one_page(asking: &RequestBackend, page: u64, size: u64) -> Result<Respo
     bytes.push(b']');
     let mut response = json(Body::from(bytes));
     if more {
-        let next = format!("</api/UserRequests?page={}&page_size={size}>; rel=\"next\"", page + 1);
+        let next = format!(
+            "</api/UserRequests?page={}&page_size={size}>; rel=\"next\"",
+            page + 1
+        );
         let value = HeaderValue::from_str(&next).map_err(|_| Error::Internal)?;
         response.headers_mut().insert(header::LINK, value);
     }
@@ -131,7 +138,11 @@ async fn rows_from(asking: &RequestBackend, from: u64, count: u64) -> Result<Vec
     while at < from + count {
         let number = u32::try_from(at / size + 1).ok().and_then(PageNumber::new);
         let Some(page) = number else { break };
-        let query = SessionQuery { page, page_size: step, ..SessionQuery::default() };
+        let query = SessionQuery {
+            page,
+            page_size: step,
+            ..SessionQuery::default()
+        };
         let items = asking.list_sessions(query).await?.items;
         let whole = items.len() as u64 == size;
         let skip = usize::try_from(at % size).unwrap_or_default();
@@ -159,22 +170,28 @@ enum Next {
     Done,
 }
 
-fn rest(asking: Arc<RequestBackend>, first: Vec<Session>) -> impl Stream<Item = Result<Bytes, Error>> {
-    stream::try_unfold((asking, Next::Opening(first)), |(asking, next)| async move {
-        let (rows, opening) = match next {
-            Next::Opening(rows) => (rows, true),
-            Next::After(at, id) => (asking.sessions_after(Some((at, id)), BATCH).await?, false),
-            Next::Closing => return Ok(Some((Bytes::from_static(b"]"), (asking, Next::Done)))),
-            Next::Done => return Ok(None),
-        };
-        let mut bytes = if opening { vec![b'['] } else { Vec::new() };
-        write_rows(&rows, opening, &mut bytes)?;
-        let next = match rows.last() {
-            Some(last) if rows.len() as u64 == BATCH => Next::After(last.created_at, last.id),
-            _ => Next::Closing,
-        };
-        Ok(Some((Bytes::from(bytes), (asking, next))))
-    })
+fn rest(
+    asking: Arc<RequestBackend>,
+    first: Vec<Session>,
+) -> impl Stream<Item = Result<Bytes, Error>> {
+    stream::try_unfold(
+        (asking, Next::Opening(first)),
+        |(asking, next)| async move {
+            let (rows, opening) = match next {
+                Next::Opening(rows) => (rows, true),
+                Next::After(at, id) => (asking.sessions_after(Some((at, id)), BATCH).await?, false),
+                Next::Closing => return Ok(Some((Bytes::from_static(b"]"), (asking, Next::Done)))),
+                Next::Done => return Ok(None),
+            };
+            let mut bytes = if opening { vec![b'['] } else { Vec::new() };
+            write_rows(&rows, opening, &mut bytes)?;
+            let next = match rows.last() {
+                Some(last) if rows.len() as u64 == BATCH => Next::After(last.created_at, last.id),
+                _ => Next::Closing,
+            };
+            Ok(Some((Bytes::from(bytes), (asking, next))))
+        },
+    )
 }
 
 fn write_rows(rows: &[Session], mut first: bool, bytes: &mut Vec<u8>) -> Result<(), Error> {
@@ -190,9 +207,10 @@ fn write_rows(rows: &[Session], mut first: bool, bytes: &mut Vec<u8>) -> Result<
 
 fn json(body: Body) -> Response {
     let mut response = body.into_response();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     response
 }
 
@@ -207,7 +225,11 @@ fn json(body: Body) -> Response {
         (status = 409, description = "Not active any more", body = ProblemDocument),
     )
 )]
-pub(super) async fn end(asking: Asking, Id(id): Id<SessionId>, _: NoParameters) -> Result<Response, ApiError> {
+pub(super) async fn end(
+    asking: Asking,
+    Id(id): Id<SessionId>,
+    _: NoParameters,
+) -> Result<Response, ApiError> {
     asking.end_session(id, None).await?;
     Ok(done())
 }

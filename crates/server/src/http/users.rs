@@ -22,7 +22,11 @@ use crate::error::{ApiError, ProblemDocument};
         (status = 404, description = "Unknown, or another organisation's", body = ProblemDocument),
     )
 )]
-pub(super) async fn end_sessions(asking: Asking, Id(id): Id<UserId>, parameters: Parameters) -> Result<Response, ApiError> {
+pub(super) async fn end_sessions(
+    asking: Asking,
+    Id(id): Id<UserId>,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
     let include_current = switch(&parameters, "include", "current")?;
     asking.end_user_sessions(id, include_current).await?;
     Ok(done())
