@@ -26,6 +26,9 @@ function noteHydration() {
   WebAssembly.instantiate = async (...given) => watched(await instantiate(...given));
 }
 
+// Browsers where scripts are switched off.
+const plain = new WeakSet();
+
 /** Every complaint of a browser; a test that leads to one says so first. */
 class Watch {
   complaints = [];
@@ -84,12 +87,17 @@ export const test = base.extend({
   ],
   /** Where it is. */
   baseURL: async ({ server }, use) => use(server.url),
-  context: async ({ context, watch }, use) => use(await watch.follow(context)),
+  context: async ({ context, watch, javaScriptEnabled }, use) => {
+    if (javaScriptEnabled === false) plain.add(context);
+    await use(await watch.follow(context));
+  },
   /** Makes another browser, with nothing in common with the first: `await another({ userAgent })`. */
   another: async ({ browser, watch, baseURL, javaScriptEnabled }, use) => {
     const contexts = [];
     await use(async (options = {}) => {
-      const context = await browser.newContext({ baseURL, javaScriptEnabled, ...options });
+      const settings = { baseURL, javaScriptEnabled, ...options };
+      const context = await browser.newContext(settings);
+      if (settings.javaScriptEnabled === false) plain.add(context);
       contexts.push(context);
       await watch.follow(context);
       return context.newPage();
@@ -134,7 +142,7 @@ export async function fillSignIn(page, { email, password }, { keep = false } = {
 /** Signs in and waits for the first page. */
 export async function signIn(page, who, { next = "/", ...options } = {}) {
   await page.goto(`/sign-in?next=${encodeURIComponent(next)}`);
-  if (await page.evaluate(() => true).catch(() => false)) await alive(page);
+  if (!plain.has(page.context())) await alive(page);
   await fillSignIn(page, who, options);
   await expect(page.getByRole("button", { name: "Sign out" })).toBeVisible();
 }

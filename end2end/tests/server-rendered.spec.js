@@ -6,7 +6,8 @@ test("the page that the server sends holds its rows and cards already", async ({
   await signIn(page, ADMIN);
   const answer = await page.request.get("/sessions?q=cedarhealth");
   expect(answer.status()).toBe(200);
-  const html = (await answer.text()).split("<script nonce")[0] + (await answer.text()).split("<body>")[1].split("</body>")[0];
+  // The page itself, without the data that waits behind it for the application.
+  const html = (await answer.text()).split("</body>")[0];
   expect(html.match(/<tr/g).length, "a head and ten rows").toBe(11);
   expect(html.match(/@cedarhealth\.example/g).length).toBe(10);
   expect(html).toMatch(/Total sessions/);

@@ -38,12 +38,10 @@ test("times and 'as of' follow the browser, then the zone that one chooses", asy
   await expect(page.getByText("Times are shown in America/New_York now.")).toBeVisible();
 });
 
-test("the server's own zone is shown to a browser that has told none", async ({ browser, baseURL }) => {
-  const context = await browser.newContext({ baseURL, javaScriptEnabled: false });
-  const page = await context.newPage();
+test("the server's own zone is shown to a browser that has told none", async ({ another }) => {
+  const page = await another({ javaScriptEnabled: false });
   await signIn(page, ADMIN);
   await expectZone(page, "UTC");
-  await context.close();
 });
 
 test("relative times tick by themselves, and show the exact time", async ({ page }) => {
