@@ -248,7 +248,7 @@ impl Task {
     }
 
     async fn batch(&mut self, first: Box<dyn Job>) -> Option<oneshot::Sender<()>> {
-        let (outer, mut connection) = match self.begin().await {
+        let (outer, connection) = match self.begin().await {
             Ok(begun) => begun,
             Err(error) => {
                 if first.claim() {
