@@ -73,7 +73,7 @@ pub fn App() -> impl IntoView {
     provide_clock(surroundings.now);
     provide_toasts();
     provide_context(surroundings);
-    Effect::new(|| crate::browser::tell_time_zone());
+    Effect::new(crate::browser::tell_time_zone);
     view! {
         <Title formatter=|title: String| {
             if title.is_empty() { "Rollcall".to_owned() } else { format!("{title} · Rollcall") }

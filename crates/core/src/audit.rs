@@ -32,8 +32,6 @@ words!(
         PasswordReset = "password.reset",
         /// Two credentials came with one request, as in cookie tossing.
         CredentialsAmbiguous = "credentials.ambiguous",
-        /// The server was started for the first time.
-        InstallationCreated = "installation.created",
     }
 );
 

@@ -45,7 +45,7 @@ pub fn start(service: &Service) -> JoinSet<()> {
     );
     every(
         &mut jobs,
-        Duration::from_secs(3_600),
+        Duration::from_secs(600),
         service,
         |service| async move {
             let _ = service.purge().await;

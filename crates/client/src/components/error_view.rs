@@ -22,6 +22,11 @@ pub fn ErrorPage(
     error: Error,
 ) -> impl IntoView {
     leave_instead(error);
+    // An address with something else in the place of an id is an address of nothing.
+    let error = match error {
+        Error::Invalid(Field::Id, _) => Error::NotFound,
+        other => other,
+    };
     let heading = match error {
         Error::NotFound => "There is nothing here",
         Error::Forbidden => "This is not open to you",

@@ -24,10 +24,13 @@ pub(crate) fn SessionFilters(
 ) -> impl IntoView {
     let navigate = use_navigate();
     let text = RwSignal::new(query.get_untracked().filter.search);
-    // Back, forward and cleared filters change the field too, but not under the typist's hands.
+    // Back, forward and cleared filters change the field too, but an answer to what was typed a moment
+    // ago never does: more may have been typed since.
+    let asked = StoredValue::new(text.get_untracked());
     Effect::new(move || {
         let search = query.get().filter.search;
-        if text.get_untracked().trim() != search {
+        if asked.get_value() != search {
+            asked.set_value(search.clone());
             text.set(search);
         }
     });
@@ -36,6 +39,7 @@ pub(crate) fn SessionFilters(
         if search.trim() == shown.filter.search {
             return;
         }
+        asked.set_value(search.trim().to_owned());
         let filter = SessionFilter {
             search: search.trim().to_owned(),
             ..shown.filter
@@ -129,7 +133,7 @@ pub(crate) fn SessionFilters(
                     value=text.get_untracked()
                     on:input=move |event| typed(event_target_value(&event))
                 />
-                <kbd aria-hidden="true">"/"</kbd>
+                <kbd class="keys" aria-hidden="true">"/"</kbd>
             </label>
             <span class="segments" role="group" aria-label="State">
                 {segment("All", None)}

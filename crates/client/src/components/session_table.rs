@@ -135,7 +135,7 @@ fn row(session: Session, may_end: bool, end: Callback<Session>) -> AnyView {
     let state = session.clone();
     view! {
         <tr class:mine=session.current>
-            <td class="who">
+            <td class="who" title=session.user.email.clone()>
                 <a href=routes::session(&id)>
                     <b>{session.user.name.clone()}</b>
                     {session.current.then(|| view! { <span class="tag blue">"Current session"</span> })}
@@ -144,7 +144,7 @@ fn row(session: Session, may_end: bool, end: Callback<Session>) -> AnyView {
                 </a>
             </td>
             <td title=session.name.clone()>{session.name.clone()}<span class="sub">{session.kind.as_str()}</span></td>
-            <td><code>{session.ip.clone()}</code></td>
+            <td class="ip" title=session.ip.clone()><code>{session.ip.clone()}</code></td>
             <td title=session.user_agent.clone()>{agent}</td>
             <td><StateTag session=state /></td>
             <td><ExactTime at=session.created_at /></td>

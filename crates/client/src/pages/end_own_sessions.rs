@@ -50,7 +50,7 @@ pub(crate) fn EndOwnSessionsPage() -> impl IntoView {
                             <input type="hidden" name="scope" value=if all { "all" } else { "others" } />
                             <input type="hidden" name="go" value="true" />
                             <div class="acts">
-                                <a href=routes::MY_SESSIONS class="button">"Cancel"</a>
+                                <a href=routes::MY_SESSIONS class="button">{if count > 0 { "Cancel" } else { "Back" }}</a>
                                 {(count > 0).then(|| view! { <button class="button danger full">{label}</button> })}
                             </div>
                         </form>

@@ -92,7 +92,7 @@ pub(crate) fn SessionsPage() -> impl IntoView {
                 })}
             </Transition>
             <span class="grow"></span>
-            <button class="button plain" type="button" aria-expanded=move || help.get().to_string() on:click=move |_| help.update(|help| *help = !*help)>
+            <button class="button plain keys" type="button" aria-expanded=move || help.get().to_string() on:click=move |_| help.update(|help| *help = !*help)>
                 <kbd>"?"</kbd>"Shortcuts"
             </button>
             <RefreshButton here=Signal::derive(move || routes::sessions(&query.get())) loading refresh />
@@ -202,7 +202,7 @@ fn exact_count(query: SessionQuery) -> AnyView {
         {move || match count.value().get() {
             Some(Ok(count)) => view! { <span class="num">{format!("exactly {}", words::grouped(i64::try_from(count).unwrap_or(i64::MAX)))}</span> }.into_any(),
             _ => view! {
-                <button class="button plain" type="button" disabled=move || count.pending().get() on:click=move |_| { count.dispatch_local(()); }>
+                <button class="button plain scripted" type="button" disabled=move || count.pending().get() on:click=move |_| { count.dispatch_local(()); }>
                     "Count exactly"
                 </button>
             }

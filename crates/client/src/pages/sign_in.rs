@@ -20,7 +20,7 @@ const FIELDS: [Field; 2] = [Field::Email, Field::Password];
 pub(crate) fn SignInPage() -> impl IntoView {
     let surroundings = use_surroundings();
     let query = use_query_map();
-    let next = move || query.read().get("next");
+    let next = move || query.read_untracked().get("next");
     let last_end = Resource::new_blocking(|| (), |()| rpc::last_end());
     let sign_in = ServerAction::<SignIn>::new();
     let error = move || {

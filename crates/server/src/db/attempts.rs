@@ -82,17 +82,17 @@ pub async fn is_locked(connection: &impl ConnectionTrait, name: &str) -> Result<
     Ok(sql.one(connection).await?.is_some())
 }
 
-/// Keeps about `keep` rows: the oldest go first. Locked names stay, and so do those of existing users
-/// with tries taken, or a flood of other names would give a guesser new tries. Answers how many went.
+/// Keeps about `keep` rows: the oldest go first. Rows of existing users stay while they are locked or have
+/// tries taken, or a flood of other names would give a guesser new tries. Answers how many went.
 pub async fn purge(connection: &impl ConnectionTrait, keep: u64) -> Result<u64, DbError> {
     let keep = i64::try_from(keep).unwrap_or(i64::MAX);
     let query = statement(
         connection,
         r#"DELETE FROM sign_in_attempt WHERE name IN (
             SELECT a.name FROM sign_in_attempt a
-            WHERE a.locked_at IS NULL AND (a.tries = 0 OR NOT EXISTS (
+            WHERE (a.locked_at IS NULL AND a.tries = 0) OR NOT EXISTS (
                 SELECT 1 FROM "user" u WHERE u.email = a.name AND u.deleted_at IS NULL
-            ))
+            )
             ORDER BY a.last_at DESC, a.name LIMIT 10000 OFFSET $1
         )"#,
         [keep.into()],

@@ -198,8 +198,16 @@ fn filter(sql: &mut Sql, scope: Scope, query: &AuditQuery) {
     }
     if let Some(user) = query.user {
         let place = sql.place(user.0);
+        // An actor who is shown without a name cannot be asked for by id either.
+        let named = match scope {
+            Scope::All => "",
+            Scope::Organisation(_) | Scope::User(_) => {
+                r#" AND EXISTS (SELECT 1 FROM "user" a
+                    WHERE a.id = e.actor_id AND a.organisation_id = e.organisation_id)"#
+            }
+        };
         sql.push(&format!(
-            " AND (e.target_id = {place} OR e.actor_id = {place})"
+            " AND (e.target_id = {place} OR (e.actor_id = {place}{named}))"
         ));
     }
     if let Some(action) = query.action {

@@ -35,18 +35,12 @@ pub async fn sweep_epochs(
     limit: u64,
 ) -> Result<Vec<Swept>, DbError> {
     let parts = [
-        format!(
-            r#"FROM "user" u JOIN session s ON s.user_id = u.id JOIN organisation o ON o.id = s.organisation_id
-            JOIN installation i ON i.id = 1 WHERE NOT u.settled AND u.ended_before >= s.created_at"#
-        ),
-        format!(
-            r#"FROM organisation o JOIN session s ON s.organisation_id = o.id JOIN "user" u ON u.id = s.user_id
-            JOIN installation i ON i.id = 1 WHERE NOT o.settled AND o.ended_before >= s.created_at"#
-        ),
-        format!(
-            r#"FROM installation i JOIN session s ON s.created_at <= i.ended_before JOIN "user" u ON u.id = s.user_id
-            JOIN organisation o ON o.id = s.organisation_id WHERE NOT i.settled"#
-        ),
+        r#"FROM "user" u JOIN session s ON s.user_id = u.id JOIN organisation o ON o.id = s.organisation_id
+            JOIN installation i ON i.id = 1 WHERE NOT u.settled AND u.ended_before >= s.created_at"#,
+        r#"FROM organisation o JOIN session s ON s.organisation_id = o.id JOIN "user" u ON u.id = s.user_id
+            JOIN installation i ON i.id = 1 WHERE NOT o.settled AND o.ended_before >= s.created_at"#,
+        r#"FROM installation i JOIN session s ON s.created_at <= i.ended_before JOIN "user" u ON u.id = s.user_id
+            JOIN organisation o ON o.id = s.organisation_id WHERE NOT i.settled"#,
     ];
     let mut swept = Vec::new();
     for part in parts {

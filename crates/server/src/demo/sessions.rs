@@ -85,11 +85,17 @@ pub(super) fn invent(
     } else {
         // Recently used by most, so that "last activity" reads like a working day.
         let quiet = match chance.below(4) {
-            0 => chance.below(3 * DAY),
+            0 => chance.below(DAY),
             1 => chance.below(8 * 3_600),
             _ => chance.below(1_800),
         };
-        let age = quiet + chance.below(20 * DAY);
+        // Most began today, a few are somebody's own laptop.
+        let age = quiet
+            + match chance.below(20) {
+                0 => chance.below(10 * DAY),
+                1..=6 => chance.below(8 * 3_600),
+                _ => chance.below(5_400),
+            };
         (
             now - seconds(age, chance),
             now - seconds(quiet, chance),
@@ -154,7 +160,7 @@ fn ended(now: Timestamp, idle: u64, absolute: u64, chance: &mut Chance) -> Life 
         _ => {
             let used = at - seconds(chance.below(3_600), chance);
             (
-                used - seconds(chance.below(10 * DAY), chance),
+                used - seconds(chance.below(2 * 3_600), chance),
                 used,
                 Some((at, reason)),
             )

@@ -12,7 +12,6 @@ use super::caller::Caller;
 use super::facts::RequestFacts;
 use super::password::Password;
 use super::sign_in::{Attempt, account_key};
-use super::throttle::Throttled;
 use super::token::Token;
 use crate::db;
 
@@ -50,11 +49,8 @@ impl Service {
             return Err(Error::Invalid(Field::NewPassword, Problem::Unchanged));
         }
         let taken_at = self.now();
-        self.inner.throttle.take(facts.ip, taken_at).map_err(
-            |Throttled {
-                 retry_after_seconds,
-             }| Error::TooManyAttempts(retry_after_seconds),
-        )?;
+        self.take_attempt(facts, taken_at, AuditAction::PasswordChanged)
+            .await?;
         let key = account_key(&user.email);
         let Some(_turn) = self.inner.turns.wait(key.clone()).await else {
             return Err(Error::TooManyAttempts(1));

@@ -134,7 +134,10 @@ impl Service {
                 return Ok(None);
             };
             let read = CachedSession::new(record, Arc::new(authority), authority_version);
-            if read.record.ended.is_some() {
+            // An attempt to end what had expired by itself announces the end without storing it; no later
+            // read would ever show more.
+            let expired = state_at(&read.life(), self.now()).is_err();
+            if read.record.ended.is_some() || (expired && self.inner.cache.has_ended(key)) {
                 return Ok(Some(Arc::new(read)));
             }
             // `None`: it ended, or changed, between the read and now; the next read sees that.

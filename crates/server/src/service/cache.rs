@@ -171,6 +171,11 @@ impl SessionCache {
             .filter(|entry| entry.authority_version == self.authority_version())
     }
 
+    /// Whether it was announced, not long ago, that this session does not live any more.
+    pub fn has_ended(&self, key: &Key) -> bool {
+        matches!(self.stripe(key).floors.get(key), Some((Floor::Ended, _)))
+    }
+
     /// Keeps what was read, unless something newer is known, and answers what is valid now. `None` if
     /// the session has ended in the meantime.
     pub fn fill(&self, key: Key, mut read: CachedSession) -> Option<Arc<CachedSession>> {

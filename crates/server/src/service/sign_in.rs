@@ -56,14 +56,9 @@ impl Service {
             Problem::TooLong(super::password::MAX_LENGTH),
         ))?;
         let taken_at = self.now();
-        if let Err(Throttled {
-            retry_after_seconds,
-        }) = self.inner.throttle.take(facts.ip, taken_at)
-        {
-            count_sign_in(AuditOutcome::Throttled);
-            return Err(Error::TooManyAttempts(retry_after_seconds));
-        }
-        let key = account_key(&input.email);
+        self.take_attempt(facts, taken_at, AuditAction::SignIn)
+            .await?;
+        let key = attempt_key(&input.email);
         let Some(_turn) = self.inner.turns.wait(key.clone()).await else {
             count_sign_in(AuditOutcome::Throttled);
             return Err(Error::TooManyAttempts(1));
@@ -86,6 +81,28 @@ impl Service {
         self.inner.throttle.succeeded(facts.ip, taken_at);
         count_sign_in(AuditOutcome::Success);
         Ok(signed_in)
+    }
+
+    /// Takes one of the attempts of an address. The first refusal of a row is an event.
+    pub(super) async fn take_attempt(
+        &self,
+        facts: &RequestFacts,
+        now: Timestamp,
+        action: AuditAction,
+    ) -> Result<(), Error> {
+        let Err(Throttled {
+            retry_after_seconds,
+            first,
+        }) = self.inner.throttle.take(facts.ip, now)
+        else {
+            return Ok(());
+        };
+        count_sign_in(AuditOutcome::Throttled);
+        if first {
+            self.note_event(event(now, action, AuditOutcome::Throttled, Some(facts)))
+                .await;
+        }
+        Err(Error::TooManyAttempts(retry_after_seconds))
     }
 
     /// Takes a try and compares, for sign-in and for the current password on the security page.
@@ -313,6 +330,17 @@ pub(super) fn account_key(name: &str) -> String {
         .filter(|c| !c.is_control())
         .take(254)
         .collect()
+}
+
+/// The key that an attempt is counted under. People type passwords into the wrong field, so what is no
+/// address is not kept: all of it counts as one name, which no account can have.
+fn attempt_key(name: &str) -> String {
+    let key = account_key(name);
+    if rollcall_core::Email::parse(&key).is_some() {
+        key
+    } else {
+        "(no address)".to_owned()
+    }
 }
 
 pub(super) fn user_ref(user: &UserRecord) -> UserRef {

@@ -22,7 +22,14 @@ const MOST_WAITING: usize = 10;
 pub struct AddressThrottle {
     most_failures: usize,
     window: Duration,
-    failures: Mutex<HashMap<IpAddr, VecDeque<Timestamp>>>,
+    failures: Mutex<HashMap<IpAddr, Failures>>,
+}
+
+#[derive(Debug, Default)]
+struct Failures {
+    times: VecDeque<Timestamp>,
+    // Whether the address was refused since it last had an attempt left.
+    refused: bool,
 }
 
 /// The address has failed too often.
@@ -30,6 +37,8 @@ pub struct AddressThrottle {
 pub struct Throttled {
     /// Seconds until the next attempt is looked at.
     pub retry_after_seconds: u32,
+    /// True for the first refusal of a row: one event in the audit trail, not one for each.
+    pub first: bool,
 }
 
 impl AddressThrottle {
@@ -45,37 +54,29 @@ impl AddressThrottle {
     /// Takes one attempt, counted as failed until `succeeded` gives it back; so parallel attempts
     /// cannot slip past the limit.
     pub fn take(&self, ip: IpAddr, now: Timestamp) -> Result<(), Throttled> {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.lock();
         if failures.len() >= MOST_ADDRESSES {
-            failures.retain(|_, times| times.back().is_some_and(|last| *last + self.window > now));
-            if failures.len() >= MOST_ADDRESSES
-                && let Some(oldest) = failures
-                    .iter()
-                    .min_by_key(|(_, times)| times.back().copied())
-                    .map(|(ip, _)| *ip)
-            {
-                failures.remove(&oldest);
-            }
+            self.make_room(&mut failures, now);
         }
-        let times = failures.entry(network_of(ip)).or_default();
-        while times
+        let entry = failures.entry(network_of(ip)).or_default();
+        while entry
+            .times
             .front()
             .is_some_and(|first| *first + self.window <= now)
         {
-            times.pop_front();
+            entry.times.pop_front();
         }
-        match times.front() {
-            Some(first) if times.len() >= self.most_failures => {
-                let wait = (*first + self.window)
-                    .micros_since(now)
-                    .div_euclid(1_000_000)
-                    + 1;
+        match entry.times.front() {
+            Some(oldest) if entry.times.len() >= self.most_failures => {
+                let wait = (*oldest + self.window).seconds_since(now) + 1;
                 Err(Throttled {
                     retry_after_seconds: u32::try_from(wait).unwrap_or(u32::MAX),
+                    first: !std::mem::replace(&mut entry.refused, true),
                 })
             }
             _ => {
-                times.push_back(now);
+                entry.times.push_back(now);
+                entry.refused = false;
                 Ok(())
             }
         }
@@ -83,16 +84,41 @@ impl AddressThrottle {
 
     /// Gives an attempt back: it did not fail.
     pub fn succeeded(&self, ip: IpAddr, taken_at: Timestamp) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.lock();
         let network = network_of(ip);
-        if let Some(times) = failures.get_mut(&network) {
-            if let Some(index) = times.iter().rposition(|time| *time == taken_at) {
-                times.remove(index);
+        if let Some(entry) = failures.get_mut(&network) {
+            if let Some(index) = entry.times.iter().rposition(|time| *time == taken_at) {
+                entry.times.remove(index);
             }
-            if times.is_empty() {
+            if entry.times.is_empty() {
                 failures.remove(&network);
             }
         }
+    }
+
+    // What has expired goes first, then the addresses that have been quiet for longest, many at once, so
+    // that a flood of addresses does not make every attempt look through all of them.
+    fn make_room(&self, failures: &mut HashMap<IpAddr, Failures>, now: Timestamp) {
+        failures.retain(|_, entry| {
+            entry
+                .times
+                .back()
+                .is_some_and(|last| *last + self.window > now)
+        });
+        if failures.len() < MOST_ADDRESSES {
+            return;
+        }
+        let mut lasts: Vec<_> = failures
+            .values()
+            .filter_map(|entry| entry.times.back().copied())
+            .collect();
+        let (_, keep_from, _) = lasts.select_nth_unstable(MOST_ADDRESSES / 10);
+        let keep_from = *keep_from;
+        failures.retain(|_, entry| entry.times.back().is_some_and(|last| *last > keep_from));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, Failures>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -180,10 +206,9 @@ mod tests {
         let throttle = AddressThrottle::new(2, Duration::from_secs(300));
         assert!(throttle.take(HERE, at(0)).is_ok());
         assert!(throttle.take(HERE, at(10)).is_ok());
-        assert_eq!(
-            throttle.take(HERE, at(20)).unwrap_err().retry_after_seconds,
-            281
-        );
+        let refused = throttle.take(HERE, at(20)).unwrap_err();
+        assert_eq!((refused.retry_after_seconds, refused.first), (281, true));
+        assert!(!throttle.take(HERE, at(21)).unwrap_err().first);
         assert!(throttle.take(HERE, at(300)).is_ok());
         throttle.succeeded(HERE, at(300));
         assert!(throttle.take(HERE, at(301)).is_ok());

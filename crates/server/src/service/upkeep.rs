@@ -13,6 +13,9 @@ use crate::db::{self, Scope};
 // Small enough that a sign-in that waits behind a batch does not notice.
 const BATCH: u64 = 200;
 
+// A few megabytes, however many names somebody makes up.
+const MOST_ATTEMPT_ROWS: u64 = 100_000;
+
 impl Service {
     /// Stores the end of every session that has expired or that an epoch has ended. Until then they are
     /// shown as ended all the same. Answers how many.
@@ -45,8 +48,10 @@ impl Service {
         }
     }
 
-    /// Removes ended sessions that were kept long enough. Answers how many.
+    /// Removes ended sessions that were kept long enough, and the counts of names that nobody has beyond the
+    /// newest 100,000. Answers how many sessions.
     pub async fn purge(&self) -> Result<u64, Error> {
+        self.purge_attempts(MOST_ATTEMPT_ROWS).await?;
         let before = self.now() - self.config().retention;
         let mut total = 0;
         loop {
@@ -57,6 +62,21 @@ impl Service {
                 .await?;
             total += purged;
             if purged < BATCH * 5 {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Forgets the attempts on names that nobody has, and those that a right password has settled, but for
+    /// the newest `keep`. Answers how many.
+    pub async fn purge_attempts(&self, keep: u64) -> Result<u64, Error> {
+        let mut total = 0;
+        loop {
+            let purged = self
+                .write(move |tx, _| Box::pin(async move { db::attempts::purge(tx, keep).await }))
+                .await?;
+            total += purged;
+            if purged == 0 {
                 return Ok(total);
             }
         }

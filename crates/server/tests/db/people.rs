@@ -212,23 +212,29 @@ async fn a_flood_of_names_pushes_out_neither_locks_nor_counts_of_users() {
     on_each(async |rig| {
         let acme = rig.organisation("Acme").await;
         rig.user(acme, "victim@acme.io").await;
-        let names = ["victim@acme.io", "locked@nowhere", "a@x", "b@x", "c@x"];
+        rig.user(acme, "locked@acme.io").await;
+        let names = [
+            "victim@acme.io",
+            "locked@acme.io",
+            "locked@nowhere",
+            "a@x",
+            "b@x",
+            "c@x",
+        ];
         for (index, name) in names.into_iter().enumerate() {
             let at = START + seconds(index as u64);
             write_db!(rig, |c| db::attempts::take_try(c, name, at, 5, None).await).unwrap();
         }
-        write_db!(rig, |c| db::attempts::lock(c, "locked@nowhere", START)
-            .await)
-        .unwrap();
+        for name in ["locked@acme.io", "locked@nowhere"] {
+            write_db!(rig, |c| db::attempts::lock(c, name, START).await).unwrap();
+        }
         assert_eq!(
             write_db!(rig, |c| db::attempts::purge(c, 1).await).unwrap(),
-            2
+            3
         );
-        assert!(
-            db::attempts::is_locked(rig.reader(), "locked@nowhere")
-                .await
-                .unwrap()
-        );
+        let locked = async |name| db::attempts::is_locked(rig.reader(), name).await.unwrap();
+        assert!(locked("locked@acme.io").await);
+        assert!(!locked("locked@nowhere").await, "nobody has this name");
         let next = |name: &'static str| async move {
             write_db!(rig, |c| db::attempts::take_try(c, name, START, 5, None)
                 .await)

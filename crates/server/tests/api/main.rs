@@ -1,0 +1,30 @@
+//! The server as its clients see it: requests through the whole router, in process, on both databases, by
+//! a clock that the test moves. No sleeps, no retries.
+//!
+//! Without `ROLLCALL_TEST_POSTGRES` (the URL of a superuser of a PostgreSQL that may be used for tests) only
+//! SQLite is tested. With it every test has a database of its own there, which is dropped afterwards.
+
+#[macro_use]
+mod support;
+
+mod audit;
+mod browser_safety;
+mod contract;
+mod credentials;
+mod database_away;
+mod ending;
+mod first_start;
+mod life;
+mod lists;
+mod lists_model;
+mod operations;
+mod pages;
+mod passwords;
+mod roles;
+mod rotation;
+mod rotation_model;
+mod rpc;
+mod secrets;
+mod sign_in;
+mod tenancy;
+mod user_requests;

@@ -1,0 +1,202 @@
+//! Every role on every call, on every kind of target: one table with the exact status of each.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use rollcall_core::BuiltInRole;
+use serde_json::{Value, json};
+
+use crate::support::{Client, NewRow, PASSWORD, Person, TestApp};
+
+both_databases!(every_role_gets_exactly_what_the_table_says);
+
+/// What a call's `{id}` names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Target {
+    /// Something of the caller's own, other than the session that asks.
+    Own,
+    /// Of a colleague.
+    Colleague,
+    /// Of somebody in another organisation.
+    Foreign,
+    /// Nobody's.
+    Unknown,
+    /// The call has no `{id}`.
+    None,
+}
+
+/// The columns, in this order.
+const CALLERS: [Option<BuiltInRole>; 6] = [
+    Some(BuiltInRole::PlatformAdministrator),
+    Some(BuiltInRole::Administrator),
+    Some(BuiltInRole::SessionManager),
+    Some(BuiltInRole::QualityManager),
+    Some(BuiltInRole::Member),
+    None,
+];
+
+type Row = (&'static str, &'static str, Target, [u16; 6]);
+
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    // method, path, target, platform, administrator, manager, quality, member, nobody
+    ("GET", "/healthz", Target::None, [200, 200, 200, 200, 200, 200]),
+    ("GET", "/readyz", Target::None, [200, 200, 200, 200, 200, 200]),
+    ("GET", "/metrics", Target::None, [200, 200, 200, 200, 200, 200]),
+    ("POST", "/api/v1/sign-in", Target::None, [200, 200, 200, 200, 200, 200]),
+    ("POST", "/api/v1/sign-out", Target::None, [204, 204, 204, 204, 204, 204]),
+    ("GET", "/api/v1/me", Target::None, [200, 200, 200, 200, 200, 401]),
+    // With a wrong current password: refused, but as a field of somebody who is signed in.
+    ("POST", "/api/v1/me/password", Target::None, [400, 400, 400, 400, 400, 401]),
+    ("GET", "/api/v1/me/sessions", Target::None, [200, 200, 200, 200, 200, 401]),
+    ("DELETE", "/api/v1/me/sessions", Target::None, [204, 204, 204, 204, 204, 401]),
+    ("DELETE", "/api/v1/me/sessions/{id}", Target::Own, [204, 204, 204, 204, 204, 401]),
+    ("DELETE", "/api/v1/me/sessions/{id}", Target::Colleague, [404, 404, 404, 404, 404, 401]),
+    ("DELETE", "/api/v1/me/sessions/{id}", Target::Foreign, [404, 404, 404, 404, 404, 401]),
+    ("DELETE", "/api/v1/me/sessions/{id}", Target::Unknown, [404, 404, 404, 404, 404, 401]),
+    ("GET", "/api/v1/sessions", Target::None, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/sessions/stats", Target::None, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/sessions/{id}", Target::Own, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/sessions/{id}", Target::Colleague, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/sessions/{id}", Target::Foreign, [200, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/sessions/{id}", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("DELETE", "/api/v1/sessions/{id}", Target::Own, [204, 204, 204, 204, 204, 401]),
+    ("DELETE", "/api/v1/sessions/{id}", Target::Colleague, [204, 204, 204, 403, 403, 401]),
+    ("DELETE", "/api/v1/sessions/{id}", Target::Foreign, [204, 404, 404, 403, 403, 401]),
+    ("DELETE", "/api/v1/sessions/{id}", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("DELETE", "/api/v1/users/{id}/sessions", Target::Own, [204, 204, 204, 403, 403, 401]),
+    ("DELETE", "/api/v1/users/{id}/sessions", Target::Colleague, [204, 204, 204, 403, 403, 401]),
+    ("DELETE", "/api/v1/users/{id}/sessions", Target::Foreign, [204, 404, 404, 403, 403, 401]),
+    ("DELETE", "/api/v1/users/{id}/sessions", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/audit", Target::None, [200, 200, 403, 403, 403, 401]),
+    ("GET", "/api/UserRequests", Target::None, [200, 200, 200, 403, 403, 401]),
+    ("DELETE", "/api/UserRequest/{requestId}", Target::Own, [204, 204, 204, 204, 204, 401]),
+    ("DELETE", "/api/UserRequest/{requestId}", Target::Colleague, [204, 204, 204, 403, 403, 401]),
+    ("DELETE", "/api/UserRequest/{requestId}", Target::Foreign, [204, 404, 404, 403, 403, 401]),
+    ("DELETE", "/api/UserRequest/{requestId}", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+];
+
+struct World {
+    app: TestApp,
+    callers: Vec<Option<Person>>,
+    colleague: Person,
+    foreigner: Person,
+}
+
+impl World {
+    async fn make(app: TestApp) -> Self {
+        let acme = app.organisation("Acme").await;
+        let globex = app.organisation("Globex").await;
+        let mut callers = Vec::new();
+        for role in CALLERS {
+            callers.push(match role {
+                Some(role) => Some(
+                    app.user(acme, role, &format!("{}@acme.test", role.key()))
+                        .await,
+                ),
+                None => None,
+            });
+        }
+        let colleague = app
+            .user(acme, BuiltInRole::Member, "colleague@acme.test")
+            .await;
+        let foreigner = app
+            .user(globex, BuiltInRole::Member, "foreigner@globex.test")
+            .await;
+        Self {
+            app,
+            callers,
+            colleague,
+            foreigner,
+        }
+    }
+
+    fn person(&self, target: Target, caller: Option<&Person>) -> Option<Person> {
+        match target {
+            // Whoever is nobody tries somebody's.
+            Target::Own => Some(caller.unwrap_or(&self.colleague).clone()),
+            Target::Colleague => Some(self.colleague.clone()),
+            Target::Foreign => Some(self.foreigner.clone()),
+            Target::Unknown | Target::None => None,
+        }
+    }
+
+    async fn status(&self, (method, path, target, _): &Row, caller: Option<&Person>) -> u16 {
+        let client = match caller {
+            Some(person) => self.app.browser_of(person).await,
+            None => self.app.browser(),
+        };
+        let person = self.person(*target, caller);
+        let session = match &person {
+            Some(person) => self.app.open_session(person, NewRow::default()).await.0.0,
+            None => crate::support::unknown_id(),
+        };
+        let user = person.map_or_else(crate::support::unknown_id, |person| person.id.0);
+        let of_user = path.contains("/users/");
+        let id = if of_user { user } else { session }.to_string();
+        let path = path.replace("{id}", &id).replace("{requestId}", &id);
+        let status = send(&client, method, &path).await;
+        self.check_effect(method, session, *target, status).await;
+        status
+    }
+
+    // A call that was refused has changed nothing.
+    async fn check_effect(&self, method: &str, session: uuid::Uuid, target: Target, status: u16) {
+        if method == "DELETE" && !matches!(target, Target::None | Target::Unknown) {
+            let stored = self.app.stored(rollcall_core::SessionId(session)).await;
+            assert_eq!(stored.ended.is_some(), status == 204);
+        }
+    }
+}
+
+async fn send(client: &Client, method: &str, path: &str) -> u16 {
+    let method: Method = method.parse().expect("a method");
+    let ask = client.ask(method, path);
+    let answer = match path {
+        "/api/v1/sign-in" => ask.json(&json!({ "email": "colleague@acme.test", "password": PASSWORD })).await,
+        "/api/v1/me/password" => ask.json(&json!({ "current_password": "a wrong password", "new_password": "nine loud geese before dawn" })).await,
+        _ => ask.await,
+    };
+    if answer.status >= 400 {
+        let code = answer.json()["code"].as_str().expect("a code").to_owned();
+        answer.problem(answer.status, &code);
+    }
+    answer.status
+}
+
+async fn every_role_gets_exactly_what_the_table_says() {
+    let (app, anon, _) = TestApp::start().with_admin().await;
+    let world = World::make(app).await;
+    for row in TABLE {
+        for (caller, expected) in world.callers.iter().zip(row.3) {
+            let status = world.status(row, caller.as_ref()).await;
+            let who = caller
+                .as_ref()
+                .map_or("nobody", |person| person.role.name());
+            assert_eq!(
+                status, expected,
+                "{who}: {} {} on {:?}",
+                row.0, row.1, row.2
+            );
+        }
+    }
+    // Nothing that the API describes is missing in the table.
+    let document = anon.get("/api/openapi.json").await.ok();
+    let paths = document["paths"].as_object().expect("paths");
+    let described: BTreeSet<_> = paths
+        .iter()
+        .flat_map(|(path, item)| operations(path, item))
+        .collect();
+    let tested: BTreeSet<_> = TABLE
+        .iter()
+        .map(|row| format!("{} {}", row.0, row.1))
+        .collect();
+    assert_eq!(described, tested);
+}
+
+fn operations(path: &str, item: &Value) -> Vec<String> {
+    let methods = item.as_object().expect("operations").keys();
+    methods
+        .map(|method| format!("{} {path}", method.to_uppercase()))
+        .collect()
+}
