@@ -214,13 +214,15 @@ async fn pages_hold_their_data() {
         "nora@acme.test",
         "kestrel number 24",
         "2001:db8:77::24",
-        "Current session",
         "Total 26 items",
         "2026-11-22 09:00:24",
     ] {
         assert!(text.contains(word), "{word}: {text}");
     }
     assert!(!text.contains("kestrel number 09"), "it is on another page");
+    // The one that asks is the oldest.
+    assert!(!text.contains("Current session"));
+    assert!(words(&page(&admin, "/sessions?page=3").await).contains("Current session"));
     let found = words(
         &page(
             &admin,
