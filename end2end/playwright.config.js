@@ -8,14 +8,15 @@ export default defineConfig({
   retries: 0,
   forbidOnly: true,
   reporter: "line",
-  timeout: 60_000,
-  expect: { timeout: 10_000 },
+  // Long enough for two busy cores; nothing waits longer than it has to.
+  timeout: 120_000,
+  expect: { timeout: 20_000 },
   use: {
     browserName: "chromium",
     locale: "en-GB",
     viewport: { width: 1280, height: 900 },
-    actionTimeout: 10_000,
-    navigationTimeout: 20_000,
+    actionTimeout: 20_000,
+    navigationTimeout: 40_000,
     launchOptions: {
       executablePath: process.env.CHROMIUM,
       args: [

@@ -88,7 +88,7 @@ export class Server {
     this.#exited = new Promise((done) => child.once("exit", (code, signal) => done(signal ?? code)));
     child.stderr.on("data", (text) => (this.#log += text));
     await new Promise((ready, failed) => {
-      const late = setTimeout(() => failed(new Error(`no server within a minute:\n${this.#log}`)), 60_000);
+      const late = setTimeout(() => failed(new Error(`no server after so long:\n${this.#log}`)), 100_000);
       child.stdout.on("data", (text) => {
         this.#output += text;
         if (this.#output.includes("Rollcall is ready:")) {

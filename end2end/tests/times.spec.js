@@ -49,10 +49,9 @@ test("relative times tick by themselves, and show the exact time", async ({ page
   await alive(page);
   const row = rows(page).filter({ hasText: "Current session" });
   const ago = row.getByRole("time").filter({ hasText: /ago|just now/ });
-  await expect(ago).toHaveText("just now");
-  await expect(ago).toHaveText(/^\d seconds ago$/);
+  await expect(ago).toHaveText(/^\d+ seconds ago$/);
   const first = await ago.innerText();
   await expect(ago).not.toHaveText(first);
   await expect(ago).toHaveText(/^\d+ seconds ago$/);
-  await expect(ago).toHaveAttribute("title", /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d America\/New_York$|UTC$/);
+  await expect(ago).toHaveAttribute("title", /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (America\/New_York|UTC)$/);
 });

@@ -75,9 +75,7 @@ pub fn App() -> impl IntoView {
     provide_context(surroundings);
     Effect::new(crate::browser::tell_time_zone);
     view! {
-        <Title formatter=|title: String| {
-            if title.is_empty() { "Rollcall".to_owned() } else { format!("{title} · Rollcall") }
-        } />
+        <Title formatter=document_title />
         <Router>
             <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
                 <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
@@ -94,6 +92,17 @@ pub fn App() -> impl IntoView {
                 </ParentRoute>
             </Routes>
         </Router>
+    }
+}
+
+/// The title of the document. Leptos writes it into the page as it is, and names in it are somebody's own
+/// choice, so what could begin a tag or an entity is taken out, on the server and in the browser alike.
+fn document_title(title: String) -> String {
+    let title = title.replace(['<', '>', '&'], " ");
+    if title.is_empty() {
+        "Rollcall".to_owned()
+    } else {
+        format!("{title} · Rollcall")
     }
 }
 

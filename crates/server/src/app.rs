@@ -71,7 +71,7 @@ impl App {
         let demo = match settings.demo {
             Some(count) => {
                 let folder = &settings.storage.data_dir;
-                Some(demo::fill(&db, folder, count, clock.as_ref(), random.as_ref()).await?)
+                Some(demo::fill(&db, folder, count, clock.as_ref(), random.clone()).await?)
             }
             None => None,
         };

@@ -12,6 +12,7 @@
 
 pub mod attempts;
 pub mod audit;
+pub mod bulk;
 mod connect;
 mod counters;
 mod entity;

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use rollcall_core::{Email, OrganisationId};
@@ -17,9 +18,6 @@ use crate::service::password::{Hasher, Password};
 
 mod people;
 mod sessions;
-
-/// Written at a time, so that a large demo neither fills the memory nor holds the writer for long.
-const BATCH: usize = 500;
 
 /// What to tell about the demo at each start.
 #[derive(Clone, Debug)]
@@ -39,23 +37,28 @@ pub async fn fill(
     folder: &Path,
     count: u32,
     clock: &dyn Clock,
-    random: &dyn Random,
+    random: Arc<dyn Random>,
 ) -> anyhow::Result<Demo> {
     let note = Note::beside(folder);
-    let mut chance = Chance::new(random);
-    if let Some(demo) = note.read()? {
-        return Ok(demo);
-    }
+    let mut chance = Chance::new(random.as_ref());
     let users = db::users::count(db.reader()).await?;
     if users > 1 {
+        if let Some(demo) = note.read()? {
+            return Ok(demo);
+        }
         bail!(
             "--demo {count}: this database holds users already; choose an empty one, such as --data-dir demo-data"
         );
     }
+    if note.read()?.is_some() {
+        bail!(
+            "--demo {count}: the data folder remembers the demo of another database; choose an empty one, such as --data-dir demo-data"
+        );
+    }
     let now = clock.now();
-    let (password, text) = Password::one_time(random);
+    let (password, text) = Password::one_time(random.as_ref());
     // One hash for all: they share the password, and a demo of thousands of users should start quickly.
-    let hash = Hasher::new(1, random).hash_now(&password, random);
+    let hash = Hasher::new(1, random.as_ref()).hash_now(&password, random.as_ref());
     let people = people::invent(usize::try_from(count)?, &mut chance);
     let demo = Demo {
         password: text,
@@ -66,7 +69,7 @@ pub async fn fill(
         .iter()
         .map(|organisation| {
             (
-                OrganisationId(uuid_v7(random, now)),
+                OrganisationId(uuid_v7(random.as_ref(), now)),
                 organisation.name.to_owned(),
             )
         })
@@ -81,42 +84,18 @@ pub async fn fill(
         })
     })
     .await?;
-    for batch in people.chunks(BATCH) {
-        let users = batch
-            .iter()
-            .map(|person| person.record(&ids, &hash, now))
-            .collect::<Vec<_>>();
-        db.write(move |tx| {
-            Box::pin(async move {
-                for user in &users {
-                    db::users::create(tx, user).await?;
-                }
-                Ok(())
-            })
-        })
-        .await?;
-    }
-    let mut left = usize::try_from(count)?;
-    while left > 0 {
-        let size = left.min(BATCH);
-        let rows = (0..size)
-            .map(|_| {
-                let person = chance.pick(&people);
-                let session = sessions::invent(person, &ids, now, random, &mut chance);
-                (session, person.email.clone())
-            })
-            .collect::<Vec<_>>();
-        db.write(move |tx| {
-            Box::pin(async move {
-                for (session, email) in &rows {
-                    db::sessions::insert(tx, session, email).await?;
-                }
-                Ok(())
-            })
-        })
-        .await?;
-        left -= size;
-    }
+    let users: Vec<_> = people
+        .iter()
+        .map(|person| person.record(&ids, &hash, now))
+        .collect();
+    db::bulk::insert_users(db, users).await?;
+    // Made one by one as they are stored: a million are never in memory.
+    let rows = (0..count).map(move |_| {
+        let person = chance.pick(&people);
+        let session = sessions::invent(person, &ids, now, random.as_ref(), &mut chance);
+        (session, person.email.clone())
+    });
+    db::bulk::insert_sessions(db, rows).await?;
     note.write(&demo)
         .context("the demo's password could not be kept in the data folder")?;
     Ok(demo)

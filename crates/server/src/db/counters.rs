@@ -7,8 +7,7 @@ use sea_orm::{ConnectionTrait, DbErr};
 use super::error::DbError;
 use super::life;
 use super::scope::Scope;
-use super::sql::{Row, Sql};
-use super::sweep::least;
+use super::sql::{Dialect, Row, Sql};
 
 /// Sessions of one kind.
 #[derive(Clone, Copy, Default, Debug)]
@@ -111,14 +110,16 @@ async fn tally_counted(
         };
     }
 
+    let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "");
     let at = sql.place(now.0);
     let and = match organisation {
         Some(organisation) => format!(" AND s.organisation_id = {}", sql.place(organisation)),
         None => String::new(),
     };
-    let gone_at = life::gone_at(least(connection), &at);
+    let gone_at = life::gone_at(dialect, &at);
     let gone = life::gone(
+        dialect,
         &format!("s.kind AS kind, s.created_at AS created_at, {gone_at} AS gone_at"),
         &at,
         &and,
@@ -144,10 +145,11 @@ async fn tally_user(
     user: uuid::Uuid,
     now: Timestamp,
 ) -> Result<Tally, DbError> {
+    let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "");
     let at = sql.place(now.0);
     let user = sql.place(user);
-    let gone_at = life::gone_at(least(connection), &at);
+    let gone_at = life::gone_at(dialect, &at);
     sql.push(&format!(
         "SELECT g.kind AS kind, count(*) AS total, count(CASE WHEN g.until IS NULL THEN 1 END) AS active,
             CAST(sum({until_ms}) AS bigint) AS until_ms, CAST(sum({created_ms}) AS bigint) AS created_ms
@@ -158,7 +160,7 @@ async fn tally_user(
         until_ms = milliseconds(&format!("coalesce(g.until, {at})")),
         created_ms = milliseconds("g.created_at"),
         never = life::NEVER,
-        joins = life::JOINS,
+        joins = life::joins(dialect),
     ));
     let mut tally = Tally::default();
     for row in sql.all(connection).await? {

@@ -18,7 +18,7 @@ use super::life;
 use super::records::{Authority, NewSession, SessionRecord};
 pub use super::records::{EndedRow, Swept, Touch};
 use super::scope::Scope;
-use super::sql::{Row, Sql, unknown};
+use super::sql::{Dialect, Row, Sql, unknown};
 pub use super::sweep::{purge_ended, sweep_epochs, sweep_expired};
 
 const AUTHORITY: &str = r#"s.id, s.user_id, s.organisation_id AS session_organisation_id, s.lineage_hash,
@@ -336,7 +336,7 @@ fn end_statement(
         .push(", end_note = ")
         .bind(note.map(str::to_owned))
         .push(" WHERE ")
-        .push(&life::live("session", &at));
+        .push(&life::live(Dialect::of(connection), "session", &at));
     sql
 }
 

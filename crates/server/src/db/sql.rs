@@ -143,3 +143,52 @@ pub(super) fn hash(bytes: Vec<u8>) -> Result<[u8; 32], DbErr> {
 pub(super) fn unknown(column: &str) -> DbErr {
     DbErr::Type(format!("unknown word in {column}"))
 }
+
+/// What the two databases call by different names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    pub(super) fn of(connection: &impl ConnectionTrait) -> Self {
+        match connection.get_database_backend() {
+            DbBackend::Postgres => Self::Postgres,
+            _ => Self::Sqlite,
+        }
+    }
+
+    /// The least of several values.
+    pub(super) fn least(self) -> &'static str {
+        match self {
+            Self::Sqlite => "min",
+            Self::Postgres => "least",
+        }
+    }
+
+    /// The place of a text in another, 0 for none.
+    pub(super) fn position(self) -> &'static str {
+        match self {
+            Self::Sqlite => "instr",
+            Self::Postgres => "strpos",
+        }
+    }
+
+    /// A join that keeps the order in which tables are written. SQLite has no statistics that could tell
+    /// it which table to begin with; PostgreSQL has, and is left alone.
+    pub(super) fn join(self) -> &'static str {
+        match self {
+            Self::Sqlite => "CROSS JOIN",
+            Self::Postgres => "JOIN",
+        }
+    }
+
+    /// Names the index to take, where the database takes orders.
+    pub(super) fn by(self, index: &str) -> String {
+        match self {
+            Self::Sqlite => format!(" INDEXED BY {index}"),
+            Self::Postgres => String::new(),
+        }
+    }
+}

@@ -1,12 +1,12 @@
 //! Writing down the ends that time and epochs have brought, and forgetting what is old enough.
 
 use rollcall_core::{EndReason, OrganisationId, SessionId, Timestamp, UserId, UserRef};
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::ConnectionTrait;
 
 use super::error::DbError;
 use super::life;
 use super::records::Swept;
-use super::sql::{Row, Sql};
+use super::sql::{Dialect, Row, Sql};
 
 /// Ends up to `limit` sessions that have expired, as of the moment they did, or of an earlier epoch.
 pub async fn sweep_expired(
@@ -14,14 +14,16 @@ pub async fn sweep_expired(
     now: Timestamp,
     limit: u64,
 ) -> Result<Vec<Swept>, DbError> {
+    let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "");
     let at = sql.place(now.0);
     let rows = format!(
-        "SELECT {FACTS} FROM session s {joins} WHERE s.ended_at IS NULL AND s.expires_at <= {at}
+        "SELECT {FACTS} FROM session s{expiry} {joins} WHERE s.ended_at IS NULL AND s.expires_at <= {at}
          ORDER BY s.expires_at LIMIT {limit}",
-        joins = life::JOINS,
+        expiry = dialect.by("session_live_by_expiry"),
+        joins = life::joins(dialect),
     );
-    write_ends(&mut sql, connection, &rows);
+    write_ends(&mut sql, dialect, &rows);
     // Activity may have come in between.
     sql.push(&format!(" AND expires_at <= {at}"));
     answer(sql, connection).await
@@ -34,13 +36,12 @@ pub async fn sweep_epochs(
     connection: &impl ConnectionTrait,
     limit: u64,
 ) -> Result<Vec<Swept>, DbError> {
+    let dialect = Dialect::of(connection);
+    let [users, organisations, installation] = life::unsettled(dialect);
     let parts = [
-        r#"FROM "user" u JOIN session s ON s.user_id = u.id JOIN organisation o ON o.id = s.organisation_id
-            JOIN installation i ON i.id = 1 WHERE NOT u.settled AND u.ended_before >= s.created_at"#,
-        r#"FROM organisation o JOIN session s ON s.organisation_id = o.id JOIN "user" u ON u.id = s.user_id
-            JOIN installation i ON i.id = 1 WHERE NOT o.settled AND o.ended_before >= s.created_at"#,
-        r#"FROM installation i JOIN session s ON s.created_at <= i.ended_before JOIN "user" u ON u.id = s.user_id
-            JOIN organisation o ON o.id = s.organisation_id WHERE NOT i.settled"#,
+        format!("{users} AND u.ended_before >= s.created_at"),
+        format!("{organisations} AND o.ended_before >= s.created_at"),
+        installation,
     ];
     let mut swept = Vec::new();
     for part in parts {
@@ -48,9 +49,9 @@ pub async fn sweep_epochs(
         if left == 0 {
             break;
         }
-        let rows = format!("SELECT {FACTS} {part} AND s.ended_at IS NULL LIMIT {left}");
+        let rows = format!("SELECT {FACTS} {part} LIMIT {left}");
         let mut sql = Sql::new(connection, "");
-        write_ends(&mut sql, connection, &rows);
+        write_ends(&mut sql, dialect, &rows);
         swept.extend(answer(sql, connection).await?);
     }
     settle(connection).await?;
@@ -64,8 +65,8 @@ const FACTS: &str = "s.number AS n, s.created_at AS c, s.idle_expires_at AS idle
 
 /// The update that `rows` calls for. An epoch is never in the future, so that of epoch and expiry the
 /// earlier one is the end; of equal moments the first in the order of `core::session::state_at`.
-fn write_ends(sql: &mut Sql, connection: &impl ConnectionTrait, rows: &str) {
-    let min = least(connection);
+fn write_ends(sql: &mut Sql, dialect: Dialect, rows: &str) {
+    let min = dialect.least();
     let never = life::NEVER;
     sql.push(&format!(
         "UPDATE session SET ended_at = gone_at, end_reason = gone_reason FROM (
@@ -125,7 +126,7 @@ async fn settle(connection: &impl ConnectionTrait) -> Result<(), DbError> {
         ("installation", "s.created_at <= installation.ended_before"),
     ];
     for (table, killed) in killed {
-        let lock = if connection.get_database_backend() == DbBackend::Postgres {
+        let lock = if Dialect::of(connection) == Dialect::Postgres {
             " ORDER BY id FOR UPDATE"
         } else {
             " LIMIT 1"
@@ -165,12 +166,4 @@ pub async fn purge_ended(
         .bind(limit.cast_signed())
         .push(")");
     Ok(sql.run(connection).await?)
-}
-
-/// The database's word for the least of several values.
-pub(super) fn least(connection: &impl ConnectionTrait) -> &'static str {
-    match connection.get_database_backend() {
-        DbBackend::Postgres => "least",
-        _ => "min",
-    }
 }

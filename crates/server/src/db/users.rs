@@ -92,7 +92,15 @@ async fn read(sql: Sql, connection: &impl ConnectionTrait) -> Result<Option<User
 /// # Errors
 /// `Unique("user_email_unique")` where the e-mail is taken.
 pub async fn create(connection: &impl ConnectionTrait, new: &NewUser) -> Result<(), DbError> {
-    user::Entity::insert(user::ActiveModel {
+    user::Entity::insert(model(new))
+        .exec_without_returning(connection)
+        .await?;
+    Ok(())
+}
+
+/// The row of a user.
+pub(super) fn model(new: &NewUser) -> user::ActiveModel {
+    user::ActiveModel {
         id: Set(new.id.0),
         organisation_id: Set(new.organisation_id.0),
         email: Set(new.email.clone()),
@@ -110,10 +118,7 @@ pub async fn create(connection: &impl ConnectionTrait, new: &NewUser) -> Result<
         ended_before: Set(None),
         ended_before_reason: Set(None),
         settled: Set(true),
-    })
-    .exec_without_returning(connection)
-    .await?;
-    Ok(())
+    }
 }
 
 /// Sets a password; `change_required` for one that somebody else has chosen. False if there is no such

@@ -57,11 +57,24 @@ pub(super) async fn page(
     let known = parameters
         .iter()
         .all(|(_, id)| id.parse::<SessionId>().is_ok());
+    let open = is_open_to(&backend, request.uri().path());
     let mut response = render(&asked, &backend, request).await;
-    if !known {
+    if !open {
+        // The page says so in words without asking the service, which would have been the one to refuse.
+        *response.status_mut() = StatusCode::FORBIDDEN;
+    } else if !known {
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
     response
+}
+
+// Whether the caller may see what the pages under `/sessions` are about.
+fn is_open_to(backend: &RequestBackend, path: &str) -> bool {
+    let administration = path == "/sessions" || path.starts_with("/sessions/");
+    !administration
+        || backend
+            .caller()
+            .is_none_or(|caller| caller.permissions().has(Permission::SessionsView))
 }
 
 /// What no route knows: a page in words for people, a problem document for programs.

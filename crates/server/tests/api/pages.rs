@@ -506,5 +506,11 @@ async fn markup_in_names_stays_text_on_pages() {
             assert!(!text.contains(raw), "{path}: {raw}: {text}");
         }
         assert!(text.contains("&lt;"), "{path}");
+        let title = text
+            .split("<title>")
+            .nth(1)
+            .and_then(|rest| rest.split("</title>").next())
+            .expect("a title");
+        assert!(!title.contains('<'), "{path}: {title}");
     }
 }

@@ -1,26 +1,31 @@
 //! Tokens and passwords are nowhere but where they belong.
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Once;
 
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::json;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::support::{Answer, DatabaseKind, PASSWORD, TestApp, kind, minutes, on};
 
 const NEW: &str = "nine loud geese before dawn";
 const TYPED: &str = "a wrong password that somebody typed";
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    // What the tests of this thread log, while they want to have it.
+    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(bytes);
+        LOG.with_borrow_mut(|log| log.as_mut().map(|log| log.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
 
@@ -29,12 +34,19 @@ impl Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
+// There is one subscriber for the process; it looks at each event anew whether anybody here listens.
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let listens = dynamic_filter_fn(|_, _| LOG.with_borrow(Option::is_some));
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(|| Log)
+            .with_ansi(false);
+        tracing_subscriber::registry()
+            .with(lines.with_filter(listens))
+            .init();
+    });
+    LOG.set(Some(Vec::new()));
 }
 
 // On one thread, so that the log of this test is all its own and whole.
@@ -78,12 +90,7 @@ impl Seen {
 }
 
 async fn no_secret_is_logged_stored_or_answered() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    listen();
     let (app, anon, admin) = TestApp::start().with_admin().await;
     let nora = app.member().await;
     let mut seen = Seen::default();
@@ -147,7 +154,7 @@ async fn no_secret_is_logged_stored_or_answered() {
         .await
         .expect("the database answers");
     assert!(seen.tokens.len() >= 6, "{}", seen.tokens.len());
-    let logged = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let logged = LOG.take().expect("we listened");
     assert!(
         String::from_utf8_lossy(&logged).contains("http.route"),
         "the log is caught"

@@ -5,8 +5,10 @@
 
 mod audit;
 mod lists;
+mod loading;
 mod model;
 mod people;
+mod plans;
 mod session_life;
 mod support;
 mod writes;

@@ -9,7 +9,7 @@
 //! is the oldest). Rows that have ended but are not stored as such, usually none, are a part too.
 
 use rollcall_core::{SessionId, SessionSort, SortKey, State, Timestamp, UserId};
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::Wanted;
@@ -17,8 +17,7 @@ use super::search::{self, Matches};
 use crate::db::error::DbError;
 use crate::db::life;
 use crate::db::scope::Scope;
-use crate::db::sql::{Row, Sql};
-use crate::db::sweep::least;
+use crate::db::sql::{Dialect, Row, Sql};
 
 /// Which part of the rows a walk goes along.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,34 +68,26 @@ fn conditions(sql: &mut Sql, wanted: &Wanted<'_>) -> String {
     text
 }
 
-fn state_condition(state: Option<State>, now: &str) -> String {
+fn state_condition(dialect: Dialect, state: Option<State>, now: &str) -> String {
     match state {
         None => String::new(),
-        Some(State::Active) => format!(" AND {}", life::live("s", now)),
-        Some(State::Ended) => format!(" AND NOT {}", life::live("s", now)),
+        Some(State::Active) => format!(" AND {}", life::live(dialect, "s", now)),
+        Some(State::Ended) => format!(" AND NOT {}", life::live(dialect, "s", now)),
     }
 }
 
-fn search_condition(
-    connection: &impl ConnectionTrait,
-    sql: &mut Sql,
-    wanted: &Wanted<'_>,
-) -> String {
+fn search_condition(dialect: Dialect, sql: &mut Sql, wanted: &Wanted<'_>) -> String {
     match &wanted.needle {
         None => String::new(),
         Some(needle) => {
             let place = sql.place(needle.clone());
-            format!(" AND {}", search::test(connection, &place))
+            format!(" AND {}", search::test(dialect, &place))
         }
     }
 }
 
-/// SQLite is told which index to take: it keeps no statistics that could tell it. PostgreSQL does.
-fn indexed(connection: &impl ConnectionTrait, index: &str) -> String {
-    match connection.get_database_backend() {
-        DbBackend::Sqlite => format!("session s INDEXED BY {index}"),
-        _ => "session s".to_owned(),
-    }
+fn indexed(dialect: Dialect, index: &str) -> String {
+    format!("session s{}", dialect.by(index))
 }
 
 fn word(descending: bool) -> &'static str {
@@ -137,9 +128,10 @@ pub(super) async fn walk(
     cap: Option<u64>,
     reversed: bool,
 ) -> Result<Vec<Uuid>, DbError> {
+    let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "");
     let now = sql.place(wanted.now.0);
-    let base = conditions(&mut sql, wanted) + &search_condition(connection, &mut sql, wanted);
+    let base = conditions(&mut sql, wanted) + &search_condition(dialect, &mut sql, wanted);
     // Within a state the newest come first, whichever state does.
     let descending = match sort.key {
         SortKey::State => true,
@@ -151,9 +143,9 @@ pub(super) async fn walk(
 
     let streams = match (column(sort.key, wanted.scope), part) {
         (Some((column, index)), Part::All) => {
-            let state = state_condition(wanted.filter.state, &now);
+            let state = state_condition(dialect, wanted.filter.state, &now);
             vec![walker.stream(
-                &indexed(connection, index),
+                &indexed(dialect, index),
                 &format!("s.{column}"),
                 None,
                 &(base + &state),
@@ -161,11 +153,11 @@ pub(super) async fn walk(
             )]
         }
         // Only orders by creation, by state and by duration are walked in parts.
-        (_, Part::Live) => vec![walker.live(connection, wanted.scope, sort.key, &base, &now)],
-        (_, Part::Ended) => walker.ended(connection, sort.key, &base, &now),
+        (_, Part::Live) => vec![walker.live(dialect, wanted.scope, sort.key, &base, &now)],
+        (_, Part::Ended) => walker.ended(dialect, sort.key, &base, &now),
         (None, Part::All) => {
-            let mut streams = walker.ended(connection, sort.key, &base, &now);
-            streams.push(walker.live(connection, wanted.scope, sort.key, &base, &now));
+            let mut streams = walker.ended(dialect, sort.key, &base, &now);
+            streams.push(walker.live(dialect, wanted.scope, sort.key, &base, &now));
             streams
         }
     };
@@ -274,16 +266,9 @@ impl Walker {
         }
     }
 
-    fn live(
-        &self,
-        connection: &impl ConnectionTrait,
-        scope: Scope,
-        key: SortKey,
-        base: &str,
-        now: &str,
-    ) -> String {
-        let conditions = format!("{base} AND {}", life::live("s", now));
-        let source = indexed(connection, live_index(scope));
+    fn live(&self, dialect: Dialect, scope: Scope, key: SortKey, base: &str, now: &str) -> String {
+        let conditions = format!("{base} AND {}", life::live(dialect, "s", now));
+        let source = indexed(dialect, live_index(scope));
         // What makes the partial index usable where the conditions come later.
         let indexable = " AND s.ended_at IS NULL";
         match key {
@@ -298,19 +283,13 @@ impl Walker {
         }
     }
 
-    fn ended(
-        &self,
-        connection: &impl ConnectionTrait,
-        key: SortKey,
-        base: &str,
-        now: &str,
-    ) -> Vec<String> {
+    fn ended(&self, dialect: Dialect, key: SortKey, base: &str, now: &str) -> Vec<String> {
         let indexable = " AND s.ended_at IS NOT NULL";
         let (index, stored_key, gone_key) = match key {
             SortKey::Duration => (
                 "session_ended_by_duration",
                 "(s.ended_at - s.created_at)",
-                format!("({} - s.created_at)", life::gone_at(least(connection), now)),
+                format!("({} - s.created_at)", life::gone_at(dialect, now)),
             ),
             _ => (
                 "session_ended_by_created",
@@ -319,19 +298,14 @@ impl Walker {
             ),
         };
         let gone = life::gone(
+            dialect,
             &format!("s.id AS id, {gone_key} AS k"),
             now,
             &format!(" AND {base}"),
         );
         let direction = word(self.descending);
         vec![
-            self.stream(
-                &indexed(connection, index),
-                stored_key,
-                None,
-                base,
-                indexable,
-            ),
+            self.stream(&indexed(dialect, index), stored_key, None, base, indexable),
             format!("SELECT id, k FROM ({gone}) g ORDER BY k {direction}, id {direction}"),
         ]
     }
@@ -345,26 +319,27 @@ pub(super) async fn sort(
     set: Set<'_>,
     stretch: Stretch,
 ) -> Result<Vec<Uuid>, DbError> {
+    let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "SELECT s.id AS id FROM ");
     let now = sql.place(wanted.now.0);
     let joins = if sort.key == SortKey::Duration {
-        life::JOINS
+        life::joins(dialect)
     } else {
-        ""
+        String::new()
     };
-    let from = from_set(connection, &mut sql, wanted, &set, &now, joins);
+    let from = from_set(dialect, &mut sql, wanted, &set, &now, &joins);
     let direction = word(sort.descending);
     let order = match (column(sort.key, Scope::All), sort.key) {
         (Some((column, _)), _) => format!("s.{column} {direction}, s.id {direction}"),
         (None, SortKey::State) => format!(
             "CASE WHEN {} THEN 0 ELSE 1 END {direction}, s.created_at DESC, s.id DESC",
-            life::live("s", &now)
+            life::live(dialect, "s", &now)
         ),
         (None, _) => format!(
             "CASE WHEN s.ended_at IS NOT NULL THEN s.ended_at ELSE {least}({gone}, {now}) END - s.created_at {direction},
              s.id {direction}",
-            least = least(connection),
-            gone = life::gone_at(least(connection), &now),
+            least = dialect.least(),
+            gone = life::gone_at(dialect, &now),
         ),
     };
     sql.push(&format!("{from} ORDER BY {order} LIMIT "))
@@ -376,7 +351,7 @@ pub(super) async fn sort(
 
 /// `session s … WHERE …` for everything that is wanted, beginning with a set.
 fn from_set(
-    connection: &impl ConnectionTrait,
+    dialect: Dialect,
     sql: &mut Sql,
     wanted: &Wanted<'_>,
     set: &Set<'_>,
@@ -387,15 +362,15 @@ fn from_set(
         Set::All => ("session s".to_owned(), None),
         Set::Scope => match wanted.scope {
             Scope::All => ("session s".to_owned(), None),
-            Scope::Organisation(_) => (indexed(connection, "session_by_organisation"), None),
-            Scope::User(_) => (indexed(connection, "session_by_user"), None),
+            Scope::Organisation(_) => (indexed(dialect, "session_by_organisation"), None),
+            Scope::User(_) => (indexed(dialect, "session_by_user"), None),
         },
-        Set::Unended => (indexed(connection, live_index(wanted.scope)), None),
+        Set::Unended => (indexed(dialect, live_index(wanted.scope)), None),
         Set::Ended => (
-            indexed(connection, "session_id_unique"),
+            indexed(dialect, "session_id_unique"),
             Some(format!(
                 "s.id IN (SELECT id FROM session WHERE ended_at IS NOT NULL UNION ALL {})",
-                life::gone("s.id", now, "")
+                life::gone(dialect, "s.id", now, "")
             )),
         ),
         Set::Matches(matches) => match search::source(sql, matches) {
@@ -404,11 +379,11 @@ fn from_set(
         },
     };
     let base = conditions(sql, wanted);
-    let state = state_condition(wanted.filter.state, now);
+    let state = state_condition(dialect, wanted.filter.state, now);
     let search = match (&found, set) {
         // The index is exact.
         (Some(_), Set::Matches(_)) => String::new(),
-        _ => search_condition(connection, sql, wanted),
+        _ => search_condition(dialect, sql, wanted),
     };
     let found = found.map_or(String::new(), |found| format!("{found} AND "));
     format!("{source} {joins} WHERE {found}{base}{state}{search}")
@@ -421,12 +396,13 @@ pub(super) async fn count(
     set: Set<'_>,
     stop: Option<u64>,
 ) -> Result<u64, DbError> {
+    let dialect = Dialect::of(connection);
     let mut sql = Sql::new(
         connection,
         "SELECT count(*) AS found FROM (SELECT 1 AS one FROM ",
     );
     let now = sql.place(wanted.now.0);
-    let from = from_set(connection, &mut sql, wanted, &set, &now, "");
+    let from = from_set(dialect, &mut sql, wanted, &set, &now, "");
     sql.push(&from);
     if let Some(stop) = stop {
         sql.push(" LIMIT ").bind(stop.cast_signed());
@@ -445,6 +421,7 @@ pub(super) async fn after(
     after: Option<(Timestamp, SessionId)>,
     limit: u64,
 ) -> Result<Vec<Uuid>, DbError> {
+    let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "SELECT s.id AS id FROM ");
     let (index, column, value) = match scope {
         Scope::All => ("session_by_created", "", None),
@@ -455,7 +432,7 @@ pub(super) async fn after(
         ),
         Scope::User(user) => ("session_by_user", "s.user_id", Some(user.0)),
     };
-    sql.push(&indexed(connection, index)).push(" WHERE true");
+    sql.push(&indexed(dialect, index)).push(" WHERE true");
     if let Some(value) = value {
         sql.push(&format!(" AND {column} = ")).bind(value);
     }
@@ -480,15 +457,16 @@ pub(super) async fn own(
     offset: u64,
     rows: u64,
 ) -> Result<Vec<Uuid>, DbError> {
+    let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "SELECT s.id AS id FROM ");
     let now = sql.place(wanted.now.0);
-    let from = from_set(connection, &mut sql, wanted, &Set::Scope, &now, "");
+    let from = from_set(dialect, &mut sql, wanted, &Set::Scope, &now, "");
     // No session has its user's id, so that it stands for none.
     let current = sql.place(current.map_or(user.0, |current| current.0));
     sql.push(&format!(
         "{from} ORDER BY CASE WHEN s.id = {current} THEN 0 ELSE 1 END, CASE WHEN {live} THEN 0 ELSE 1 END,
          s.last_activity_at DESC, s.id DESC LIMIT ",
-        live = life::live("s", &now)
+        live = life::live(dialect, "s", &now)
     ))
     .bind(rows.cast_signed())
     .push(" OFFSET ")

@@ -14,7 +14,7 @@ use crate::db::error::DbError;
 use crate::db::life;
 use crate::db::records::foreign_actor;
 use crate::db::scope::Scope;
-use crate::db::sql::{Row, Sql};
+use crate::db::sql::{Dialect, Row, Sql};
 
 const COLUMNS: &str = r#"s.id, s.user_id, s.organisation_id, s.name, s.kind, s.method, s.ip, s.user_agent, s.browser,
     s.system, s.server_name, s.email, s.created_at, s.last_activity_at, s.idle_timeout_seconds, s.idle_expires_at,
@@ -39,7 +39,7 @@ pub(super) async fn read(
         let mut sql = Sql::new(connection, "SELECT ");
         sql.push(COLUMNS)
             .push(" FROM session s ")
-            .push(life::JOINS)
+            .push(&life::joins(Dialect::of(connection)))
             .push(r#" LEFT JOIN "user" a ON a.id = s.ended_by WHERE s.id IN ("#);
         for (index, id) in part.iter().enumerate() {
             if index > 0 {

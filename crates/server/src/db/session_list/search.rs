@@ -4,10 +4,10 @@
 //! phrase of them, which is exact. Shorter ones are looked up among the terms of the index that begin
 //! with them. PostgreSQL: `LIKE`, which the index of `pg_trgm` answers from three letters on.
 
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::ConnectionTrait;
 
 use crate::db::error::DbError;
-use crate::db::sql::{Row, Sql};
+use crate::db::sql::{Dialect, Row, Sql};
 
 /// More terms than this begin with a short search only if it is a common one.
 const TERMS: usize = 64;
@@ -30,7 +30,7 @@ pub(super) async fn matches(
     connection: &impl ConnectionTrait,
     needle: &str,
 ) -> Result<Matches, DbError> {
-    if connection.get_database_backend() == DbBackend::Postgres {
+    if Dialect::of(connection) == Dialect::Postgres {
         return Ok(Matches::Like(like(needle)));
     }
     if needle.chars().count() >= 3 {
@@ -96,12 +96,8 @@ pub(super) fn source(sql: &mut Sql, matches: &Matches) -> Option<(String, String
 }
 
 /// A test of one row without the index.
-pub(super) fn test(connection: &impl ConnectionTrait, place: &str) -> String {
-    let position = match connection.get_database_backend() {
-        DbBackend::Postgres => "strpos",
-        _ => "instr",
-    };
-    format!("{position}(s.search_text, {place}) > 0")
+pub(super) fn test(dialect: Dialect, place: &str) -> String {
+    format!("{}(s.search_text, {place}) > 0", dialect.position())
 }
 
 /// How many rows the index finds, counting up to `stop`; `None` where it cannot tell.

@@ -1,0 +1,249 @@
+//! How SQLite goes about the statements that must be fast over a million rows: along an index, never
+//! through all rows, and without sorting them. PostgreSQL decides by statistics that a small test cannot
+//! have.
+
+use rollcall_core::{
+    Kind, OrganisationId, PageNumber, SessionFilter, SessionQuery, SessionSort, SortKey, State,
+};
+use rollcall_server::db::session_list::{self, Thresholds};
+use rollcall_server::db::{self, Scope};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement,
+};
+use std::sync::Mutex;
+
+use crate::support::{Rig, START, new_session};
+use crate::write_db;
+
+/// Passes statements on and keeps how SQLite goes about each.
+struct Watcher<'a> {
+    inner: &'a DatabaseConnection,
+    seen: Mutex<Vec<(String, Vec<String>)>>,
+}
+
+impl<'a> Watcher<'a> {
+    fn new(rig: &'a Rig) -> Self {
+        Self {
+            inner: rig.reader(),
+            seen: Mutex::default(),
+        }
+    }
+
+    async fn explain(&self, statement: &Statement) {
+        let explain = Statement {
+            sql: format!("EXPLAIN QUERY PLAN {}", statement.sql),
+            ..statement.clone()
+        };
+        let rows = self.inner.query_all_raw(explain).await.unwrap();
+        let steps = rows
+            .iter()
+            .map(|row| row.try_get::<String>("", "detail").unwrap())
+            .collect();
+        self.seen
+            .lock()
+            .unwrap()
+            .push((statement.sql.clone(), steps));
+    }
+
+    /// Panics where a statement goes through all sessions or users, or sorts more than the last part of
+    /// an order. Parts whose rows are few by their nature may be sorted: those of `gone`.
+    fn assert_along_indexes(&self, what: &str) {
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap());
+        assert!(!seen.is_empty(), "{what} asked nothing");
+        for (sql, steps) in seen {
+            // The rows that a capped walk has read carry the name of their table.
+            let read_already = |name: &str| {
+                steps
+                    .iter()
+                    .any(|step| step == &format!("CO-ROUTINE {name}"))
+            };
+            for step in &steps {
+                let words: Vec<_> = step.split(' ').collect();
+                let all = matches!(words[..], ["SCAN", "s" | "u" | "session" | "user", ..])
+                    && !words.contains(&"INDEX")
+                    && !read_already(words[1]);
+                assert!(!all, "{what}: {step} in {sql}\n{steps:#?}");
+                // A row of at most three kinds, the ids of one page, or what several streams bring.
+                let small =
+                    sql.contains("GROUP BY") || sql.contains("UNION ALL") || sql.contains(" IN ($");
+                let sorts = step.contains("USE TEMP B-TREE FOR ORDER BY");
+                assert!(!sorts || small, "{what}: {step} in {sql}\n{steps:#?}");
+            }
+        }
+    }
+}
+
+#[sea_orm_migration::async_trait::async_trait]
+impl ConnectionTrait for Watcher<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.explain(&statement).await;
+        self.inner.execute_raw(statement).await
+    }
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.inner.execute_unprepared(sql).await
+    }
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.explain(&statement).await;
+        self.inner.query_one_raw(statement).await
+    }
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.explain(&statement).await;
+        self.inner.query_all_raw(statement).await
+    }
+}
+
+/// As over a million rows: walks, and the search index.
+const LARGE: Thresholds = Thresholds {
+    counted: 10,
+    small: 0,
+    cap: 20_000,
+    sorted: u64::MAX,
+};
+
+async fn filled() -> (Rig, OrganisationId) {
+    let rig = Rig::sqlite().await;
+    let acme = rig.organisation("Acme").await;
+    let nora = rig.user(acme, "nora@acme.io").await;
+    write_db!(rig, |c| {
+        for _ in 0..50 {
+            db::sessions::insert(c, &new_session(nora, acme, START), "nora@acme.io").await?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    (rig, acme)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_order_is_walked_along_its_index_without_sorting() {
+    let (rig, acme) = filled().await;
+    let watcher = Watcher::new(&rig);
+    for scope in [Scope::All, Scope::Organisation(acme)] {
+        for key in SortKey::ALL {
+            for descending in [false, true] {
+                for state in [None, Some(State::Active), Some(State::Ended)] {
+                    for page in [1, 3, 5] {
+                        let query = SessionQuery {
+                            filter: SessionFilter {
+                                state,
+                                ..SessionFilter::default()
+                            },
+                            sort: SessionSort {
+                                key: *key,
+                                descending,
+                            },
+                            page: PageNumber::new(page).unwrap(),
+                            ..SessionQuery::default()
+                        };
+                        session_list::list_by(&watcher, scope, &query, START, LARGE)
+                            .await
+                            .unwrap();
+                        watcher.assert_along_indexes(&format!("{scope:?} {query:?}"));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_asks_its_index_and_walks_for_common_words() {
+    let (rig, acme) = filled().await;
+    let watcher = Watcher::new(&rig);
+    for scope in [Scope::All, Scope::Organisation(acme)] {
+        for search in ["firefox", "nora@acme", "192.0", "no", "n", "absent", "zq"] {
+            for key in SortKey::ALL {
+                let query = SessionQuery {
+                    filter: SessionFilter {
+                        search: search.into(),
+                        kind: Some(Kind::Console),
+                        state: None,
+                    },
+                    sort: SessionSort {
+                        key: *key,
+                        descending: true,
+                    },
+                    ..SessionQuery::default()
+                };
+                let page = session_list::list_by(&watcher, scope, &query, START, LARGE)
+                    .await
+                    .unwrap();
+                assert_eq!(page.total_is_exact, matches!(search, "absent" | "zq"));
+                watcher.assert_along_indexes(&format!("{scope:?} {query:?}"));
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cards_counts_and_single_sessions_never_go_through_all_rows() {
+    let (rig, acme) = filled().await;
+    let watcher = Watcher::new(&rig);
+    for scope in [Scope::All, Scope::Organisation(acme)] {
+        session_list::stats(&watcher, scope, START).await.unwrap();
+        watcher.assert_along_indexes("cards");
+        for state in [None, Some(State::Active), Some(State::Ended)] {
+            let filter = SessionFilter {
+                state,
+                kind: Some(Kind::Api),
+                ..SessionFilter::default()
+            };
+            session_list::count(&watcher, scope, &filter, START)
+                .await
+                .unwrap();
+            watcher.assert_along_indexes("count");
+        }
+        let first = session_list::list_after(&watcher, scope, None, 10, START)
+            .await
+            .unwrap();
+        let last = first.last().unwrap();
+        session_list::list_after(&watcher, scope, Some((last.created_at, last.id)), 10, START)
+            .await
+            .unwrap();
+        session_list::find(&watcher, scope, last.id, START)
+            .await
+            .unwrap()
+            .unwrap();
+        watcher.assert_along_indexes("streaming");
+        let (record, _) = db::sessions::find(&watcher, last.id)
+            .await
+            .unwrap()
+            .unwrap();
+        db::sessions::find_by_lineage(&watcher, &record.lineage_hash)
+            .await
+            .unwrap()
+            .unwrap();
+        watcher.assert_along_indexes("finding");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ending_touching_and_sweeping_find_their_rows_by_an_index() {
+    use rollcall_core::EndReason;
+    let (rig, _) = filled().await;
+    let session = session_list::list_after(rig.reader(), Scope::All, None, 1, START)
+        .await
+        .unwrap()
+        .remove(0);
+    // Readers cannot write, so that these are only explained.
+    let watcher = Watcher::new(&rig);
+    let (id, user) = (session.id, session.user.id);
+    let touch = db::Touch {
+        id,
+        last_activity_at: START,
+        idle_expires_at: START,
+    };
+    let _ = db::sessions::end(&watcher, id, START, EndReason::SignedOut, None, None).await;
+    let _ = db::sessions::end_all_of_user(&watcher, user, None, START, EndReason::SignedOut, None)
+        .await;
+    let _ = db::sessions::touch(&watcher, &[touch]).await;
+    let _ = db::sessions::sweep_expired(&watcher, START, 100).await;
+    let _ = db::sessions::sweep_epochs(&watcher, 100).await;
+    let _ = db::sessions::purge_ended(&watcher, START, 100).await;
+    let seen = watcher.seen.lock().unwrap().len();
+    assert!(seen >= 6, "only {seen} statements");
+    watcher.assert_along_indexes("writing");
+}
