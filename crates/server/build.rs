@@ -11,8 +11,13 @@ fn main() -> io::Result<()> {
         .join("../..")
         .canonicalize()?;
     let mut files = BTreeMap::new();
+    // What is not there, cargo takes for changed each time; an empty folder it can watch. Where the
+    // source cannot be written to, nothing will appear in it either.
+    let _ = fs::create_dir_all(root.join("dist"));
     for folder in ["public", "dist"] {
-        println!("cargo::rerun-if-changed={}", root.join(folder).display());
+        if root.join(folder).exists() {
+            println!("cargo::rerun-if-changed={}", root.join(folder).display());
+        }
         collect(&root.join(folder), "", &mut files)?;
     }
     // The pages come from the server; Trunk's own page would be served without any of its headers.
@@ -36,14 +41,17 @@ fn main() -> io::Result<()> {
         files.insert("/pkg/rollcall.css".to_owned(), sheet);
     }
     let mut table = String::from("&[\n");
-    for (path, file) in files.iter().filter(|(path, _)| !path.ends_with(".br")) {
-        let brotli = match files.get(&format!("{path}.br")) {
-            Some(compressed) => format!("Some(include_bytes!({compressed:?}))"),
+    let packed = |path: &str| path.ends_with(".br") || path.ends_with(".gz");
+    for (path, file) in files.iter().filter(|(path, _)| !packed(path)) {
+        let beside = |ending: &str| match files.get(&format!("{path}{ending}")) {
+            Some(file) => format!("Some(include_bytes!({file:?}))"),
             None => "None".to_owned(),
         };
         writeln!(
             table,
-            "    Embedded {{ path: {path:?}, bytes: include_bytes!({file:?}), brotli: {brotli} }},"
+            "    Embedded {{ path: {path:?}, bytes: include_bytes!({file:?}), brotli: {}, gzip: {} }},",
+            beside(".br"),
+            beside(".gz"),
         )
         .map_err(io::Error::other)?;
     }

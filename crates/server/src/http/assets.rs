@@ -16,6 +16,7 @@ struct Embedded {
     path: &'static str,
     bytes: &'static [u8],
     brotli: Option<&'static [u8]>,
+    gzip: Option<&'static [u8]>,
 }
 
 const EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
@@ -76,9 +77,13 @@ pub fn find(path: &str) -> Option<&'static Asset> {
 impl Asset {
     /// Answers with the file, compressed where that is accepted, or with 304.
     pub fn answer(&self, query: Option<&str>, headers: &HeaderMap) -> Response {
-        let compressed = self.file.brotli.filter(|_| accepts_brotli(headers));
-        let tag = match compressed {
-            Some(_) => format!("\"{}-br\"", self.version),
+        let packed = [("br", self.file.brotli), ("gzip", self.file.gzip)]
+            .into_iter()
+            .find_map(|(coding, bytes)| {
+                Some((coding, bytes.filter(|_| accepts(headers, coding))?))
+            });
+        let tag = match packed {
+            Some((coding, _)) => format!("\"{}-{coding}\"", self.version),
             None => format!("\"{}\"", self.version),
         };
         let lasting =
@@ -92,7 +97,7 @@ impl Asset {
         let mut response = if unchanged {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
-            Body::from(compressed.unwrap_or(self.file.bytes)).into_response()
+            Body::from(packed.map_or(self.file.bytes, |(_, bytes)| bytes)).into_response()
         };
         let answer = response.headers_mut();
         if let Ok(tag) = HeaderValue::from_str(&tag) {
@@ -106,7 +111,7 @@ impl Asset {
                 "no-cache"
             }),
         );
-        if self.file.brotli.is_some() {
+        if self.file.brotli.is_some() || self.file.gzip.is_some() {
             answer.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         }
         if !unchanged {
@@ -114,8 +119,8 @@ impl Asset {
                 header::CONTENT_TYPE,
                 HeaderValue::from_static(content_type(self.file.path)),
             );
-            if compressed.is_some() {
-                answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"));
+            if let Some((coding, _)) = packed {
+                answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
             }
         }
         response
@@ -123,7 +128,7 @@ impl Asset {
 }
 
 // RFC 9110, 12.5.3: a coding is refused by a weight of zero.
-fn accepts_brotli(headers: &HeaderMap) -> bool {
+fn accepts(headers: &HeaderMap, coding: &str) -> bool {
     headers
         .get_all(header::ACCEPT_ENCODING)
         .iter()
@@ -135,7 +140,7 @@ fn accepts_brotli(headers: &HeaderMap) -> bool {
                 .trim()
                 .strip_prefix("q=")
                 .is_some_and(|weight| weight.trim().parse() == Ok(0.0_f32));
-            name.trim().eq_ignore_ascii_case("br") && !refused
+            name.trim().eq_ignore_ascii_case(coding) && !refused
         })
 }
 
@@ -162,6 +167,7 @@ mod tests {
         path: "/pkg/a.js",
         bytes: b"plain",
         brotli: Some(b"packed"),
+        gzip: Some(b"zipped"),
     };
 
     fn asset() -> Asset {
@@ -179,24 +185,22 @@ mod tests {
     }
 
     #[test]
-    fn brotli_is_sent_to_those_who_take_it() {
-        for (value, packed) in [
-            ("br", true),
-            ("gzip, deflate, br;q=1.0", true),
-            ("gzip, BR", true),
-            ("br;q=0", false),
-            ("br; q=0.0", false),
-            ("gzip", false),
-            ("brotli", false),
+    fn a_file_is_sent_packed_to_those_who_take_it() {
+        for (value, coding) in [
+            ("br", Some("br")),
+            ("gzip, deflate, br;q=1.0", Some("br")),
+            ("gzip, BR", Some("br")),
+            ("br;q=0, gzip", Some("gzip")),
+            ("br; q=0.0", None),
+            ("gzip, deflate", Some("gzip")),
+            ("brotli", None),
+            ("identity", None),
         ] {
             let response = asset().answer(None, &headers("accept-encoding", value));
-            assert_eq!(
-                response.headers().contains_key("content-encoding"),
-                packed,
-                "{value}"
-            );
+            let sent = response.headers().get("content-encoding");
+            assert_eq!(sent.map(|sent| sent.to_str().unwrap()), coding, "{value}");
             assert_eq!(response.headers()["vary"], "accept-encoding");
-            let tag = if packed { "\"00ff-br\"" } else { "\"00ff\"" };
+            let tag = coding.map_or("\"00ff\"".to_owned(), |coding| format!("\"00ff-{coding}\""));
             assert_eq!(response.headers()["etag"], tag);
         }
     }
