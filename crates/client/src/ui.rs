@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod icon;
+pub(crate) mod loading;
 pub(crate) mod modal;
 pub(crate) mod pager;
 pub(crate) mod refresh_button;

@@ -12,6 +12,7 @@ use crate::components::session_facts::{Duration, StateTag};
 use crate::components::session_table::TableSkeleton;
 use crate::ui::clock::TimeAgo;
 use crate::ui::icon::{Glyph, Icon};
+use crate::ui::loading::{remember, report_to};
 use crate::ui::pager::{Pager, Paging};
 use crate::ui::refresh_button::RefreshButton;
 use crate::{routes, rpc};
@@ -47,13 +48,13 @@ pub(crate) fn MySessionsPage() -> impl IntoView {
         </div>
         <p class="lead">"Every browser and program that is signed in as you. End what you do not recognise, then change your password."</p>
         <section class="panel" aria-busy=move || loading.get().to_string()>
-            <Transition fallback=|| view! { <TableSkeleton /> } set_pending=loading>
+            <Transition fallback=|| view! { <TableSkeleton /> } set_pending=report_to(loading)>
                 {move || {
                     let shown = query.get_untracked();
                     Suspend::new(async move {
                         match page.await {
                             Ok(list) => {
-                                known.set_value(Some((list.clone(), shown.clone())));
+                                remember(known, &(list.clone(), shown.clone()));
                                 rows(list, shown, asked)
                             }
                             Err(error) => {

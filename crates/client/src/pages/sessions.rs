@@ -15,6 +15,7 @@ use crate::components::error_view::{ErrorNotice, ErrorPage};
 use crate::components::session_filters::SessionFilters;
 use crate::components::session_table::{SessionTable, TableSkeleton};
 use crate::components::stat_cards::StatCards;
+use crate::ui::loading::{remember, report_to};
 use crate::ui::pager::{Pager, Paging};
 use crate::ui::refresh_button::RefreshButton;
 use crate::{routes, rpc};
@@ -110,7 +111,7 @@ pub(crate) fn SessionsPage() -> impl IntoView {
             {move || Suspend::new(async move {
                 match stats.await {
                     Ok(stats) => {
-                        known_stats.set_value(Some(stats.clone()));
+                        remember(known_stats, &stats);
                         view! { <StatCards stats /> }.into_any()
                     }
                     Err(error) => match known_stats.get_value() {
@@ -122,13 +123,13 @@ pub(crate) fn SessionsPage() -> impl IntoView {
         </Transition>
         <section class="panel" aria-label="List of sessions" aria-busy=move || loading.get().to_string()>
             <SessionFilters query field />
-            <Transition fallback=|| view! { <TableSkeleton /> } set_pending=loading>
+            <Transition fallback=|| view! { <TableSkeleton /> } set_pending=report_to(loading)>
                 {move || {
                     let shown = query.get_untracked();
                     Suspend::new(async move {
                         match page.await {
                             Ok(list) => {
-                                known.set_value(Some((list.clone(), shown.clone())));
+                                remember(known, &(list.clone(), shown.clone()));
                                 rows(list, shown, may_end, end)
                             }
                             Err(error) => {
