@@ -91,12 +91,12 @@ fn PasswordForm(min_length: u32) -> impl IntoView {
         let wrong = move || field_error(error(), field, label);
         let describe = format!("{}-error", field.as_str());
         view! {
-            <label class="stack">
-                {label}
-                <input node_ref=node type="password" name=field.as_str() autocomplete=complete required
+            <div class="stack">
+                <label for=field.as_str()>{label}</label>
+                <input node_ref=node id=field.as_str() type="password" name=field.as_str() autocomplete=complete required
                     aria-invalid=move || wrong().is_some().then_some("true") aria-describedby=describe.clone() />
                 <span class="field-error" id=describe>{wrong}</span>
-            </label>
+            </div>
         }
     };
     view! {

@@ -84,15 +84,15 @@ pub(crate) fn SignInPage() -> impl IntoView {
                 <form method="post" action=SignIn::url() class="stack" on:submit=submit>
                     <input type="hidden" name="go" value="true" />
                     {next().map(|next| view! { <input type="hidden" name="next" value=next /> })}
-                    <label class="stack">
-                        "E-mail"
+                    <div class="stack">
+                        <label for="email">"E-mail"</label>
                         <input
-                            node_ref=email name="email" type="email" autocomplete="username" required autofocus
+                            node_ref=email id="email" name="email" type="email" autocomplete="username" required autofocus
                             aria-invalid=move || field_error(error(), Field::Email, "E-mail").is_some().then_some("true")
                             aria-describedby="email-error"
                         />
                         <span class="field-error" id="email-error">{move || field_error(error(), Field::Email, "E-mail")}</span>
-                    </label>
+                    </div>
                     <div class="stack">
                         <label for="password">"Password"</label>
                         <span class="joined">
