@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
@@ -15,6 +16,10 @@ use super::sql::{Row, statement};
 
 // "rollcall" in ASCII. Advisory locks belong to one database, so that one number is enough.
 const KEY: i64 = 0x726f_6c6c_6361_6c6c;
+
+// Two seconds in all.
+const PATIENCE: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) enum ServerLock {
     // Held for as long as the file is open.
@@ -29,7 +34,7 @@ impl ServerLock {
             Place::Postgres(options) => {
                 let connection =
                     single_postgres(options.clone().application_name("rollcall lock")).await?;
-                match hold_postgres(&connection).await {
+                match hold_postgres_patiently(&connection).await {
                     Ok(()) => Ok(Self::Postgres(connection)),
                     Err(error) => {
                         // Closing it can only fail where it is closed.
@@ -53,7 +58,10 @@ impl ServerLock {
         match self {
             Self::Sqlite(file) => drop(file),
             Self::Postgres(connection) => {
-                // A connection that is gone holds no lock.
+                // A connection that is gone holds no lock; one that closes lets go of it only when its
+                // process over there has ended, which the next server need not wait for.
+                let unlock = statement(&connection, "SELECT pg_advisory_unlock_all()", []);
+                let _ = connection.execute_raw(unlock).await;
                 let _ = connection.close().await;
             }
         }
@@ -108,6 +116,17 @@ fn lock_path(database: &Path) -> PathBuf {
     let mut name = real.into_os_string();
     name.push(".lock");
     name.into()
+}
+
+// A server that was killed holds its lock until PostgreSQL has noticed; its successor waits that long.
+async fn hold_postgres_patiently(connection: &DatabaseConnection) -> Result<(), DbError> {
+    for _ in 0..PATIENCE {
+        match hold_postgres(connection).await {
+            Err(DbError::Held(_)) => tokio::time::sleep(PAUSE).await,
+            other => return other,
+        }
+    }
+    hold_postgres(connection).await
 }
 
 async fn hold_postgres(connection: &DatabaseConnection) -> Result<(), DbError> {
