@@ -2,22 +2,17 @@
 //!
 //! `go` is sent by plain forms only: then the answer is a redirect to where the browser should be next.
 
-use std::str::FromStr;
-use std::sync::Arc;
-
 use leptos::prelude::*;
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 // By its own name where a server function has the same: each function makes a type called like itself.
 use rollcall_core as model;
-use rollcall_core::query::QueryError;
-use rollcall_core::{
-    AuditEvent, AuditQuery, Backend, EndResult, Error, Field, OwnScope, Page, Problem, Session,
-    SessionQuery,
-};
+use rollcall_core::{AuditEvent, EndResult, Error, OwnScope, Page, Session};
 use serde::{Deserialize, Serialize};
 
-use crate::routes;
+// The bodies of server functions are compiled on the server only, and so is what only they use.
+#[cfg(feature = "ssr")]
+use on_server::{AuditQuery, Field, Problem, SessionQuery, backend, id, routes};
 
 /// An error as it crosses from the server: a closed list without free text, since a plain form carries
 /// it in the address.
@@ -46,23 +41,39 @@ impl From<Error> for RpcError {
     }
 }
 
-impl From<QueryError> for RpcError {
-    fn from(error: QueryError) -> Self {
-        let field = Field::from_name(&error.parameter).unwrap_or(Field::Other);
-        Self(Error::Invalid(field, error.problem))
-    }
-}
-
 /// What a server function answers.
 pub type Rpc<T> = Result<T, RpcError>;
 
-fn backend() -> Rpc<Arc<dyn Backend>> {
-    use_context::<Arc<dyn Backend>>().ok_or(RpcError(Error::Internal))
-}
+#[cfg(feature = "ssr")]
+mod on_server {
+    use std::str::FromStr;
+    use std::sync::Arc;
 
-fn id<T: FromStr>(text: &str, field: Field) -> Rpc<T> {
-    text.parse()
-        .map_err(|_| RpcError(Error::Invalid(field, Problem::Malformed)))
+    use leptos::prelude::use_context;
+    use rollcall_core::query::QueryError;
+    pub(super) use rollcall_core::{AuditQuery, Field, Problem, SessionQuery};
+    use rollcall_core::{Backend, Error};
+
+    use super::{Rpc, RpcError};
+    pub(super) use crate::routes;
+
+    impl From<QueryError> for RpcError {
+        fn from(error: QueryError) -> Self {
+            let field = Field::from_name(&error.parameter).unwrap_or(Field::Other);
+            Self(Error::Invalid(field, error.problem))
+        }
+    }
+
+    /// The backend of the request.
+    pub(super) fn backend() -> Rpc<Arc<dyn Backend>> {
+        use_context::<Arc<dyn Backend>>().ok_or(RpcError(Error::Internal))
+    }
+
+    /// An id as it was sent.
+    pub(super) fn id<T: FromStr>(text: &str, field: Field) -> Rpc<T> {
+        text.parse()
+            .map_err(|_| RpcError(Error::Invalid(field, Problem::Malformed)))
+    }
 }
 
 /// See `Backend::surroundings`.
