@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
@@ -23,6 +24,24 @@ pub(super) enum ServerLock {
 }
 
 impl ServerLock {
+    /// As `take`, with some patience for the connection of a server that has just been killed, which
+    /// PostgreSQL may not have noticed.
+    pub(super) async fn take_patiently(place: &Place) -> Result<Self, DbError> {
+        let mut tries = match place {
+            Place::Sqlite(_) => 1,
+            Place::Postgres(_) => 5,
+        };
+        loop {
+            tries -= 1;
+            match Self::take(place).await {
+                Err(DbError::Held(_)) if tries > 0 => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
     pub(super) async fn take(place: &Place) -> Result<Self, DbError> {
         match place {
             Place::Sqlite(options) => take_file(options.get_filename()).map(Self::Sqlite),
@@ -53,7 +72,11 @@ impl ServerLock {
         match self {
             Self::Sqlite(file) => drop(file),
             Self::Postgres(connection) => {
-                // A connection that is gone holds no lock.
+                // PostgreSQL notices a closed connection a little later than whoever comes next asks. A
+                // connection that is gone holds no lock.
+                let _ = connection
+                    .execute_unprepared("SELECT pg_advisory_unlock_all()")
+                    .await;
                 let _ = connection.close().await;
             }
         }
