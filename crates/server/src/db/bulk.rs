@@ -57,7 +57,7 @@ where
     I: IntoIterator<Item = (NewSession, String), IntoIter: Send + 'static>,
 {
     let mut rows = rows.into_iter();
-    database
+    let stored = database
         .write(move |transaction| {
             Box::pin(async move {
                 let first: Vec<_> = rows.by_ref().take(FEW).collect();
@@ -81,7 +81,9 @@ where
                 Ok(stored)
             })
         })
-        .await
+        .await?;
+    database.empty_log().await?;
+    Ok(stored)
 }
 
 async fn insert(

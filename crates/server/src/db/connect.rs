@@ -56,6 +56,8 @@ pub struct Database {
 struct Inner {
     reader: DatabaseConnection,
     writer: Writer,
+    /// How to open SQLite's file once more.
+    sqlite: Option<SqliteConnectOptions>,
     lock: Mutex<Option<ServerLock>>,
 }
 
@@ -106,7 +108,7 @@ impl Database {
     pub async fn connect(url: &str, options: DatabaseOptions) -> Result<Self, DbError> {
         let place = Place::parse(url)?;
         let lock = if options.exclusive {
-            Some(ServerLock::take(&place).await?)
+            Some(ServerLock::take_patiently(&place).await?)
         } else {
             None
         };
@@ -132,7 +134,8 @@ impl Database {
                     .map_err(connect_error)?;
                 Inner {
                     reader: reader.into(),
-                    writer: Writer::sqlite(connection, open),
+                    writer: Writer::sqlite(connection, open.clone()),
+                    sqlite: Some(open),
                     lock: Mutex::new(lock),
                 }
             }
@@ -161,6 +164,7 @@ impl Database {
                 Inner {
                     reader: pool.clone(),
                     writer: Writer::Postgres(pool),
+                    sqlite: None,
                     lock: Mutex::new(lock),
                 }
             }
@@ -222,6 +226,21 @@ impl Database {
             Ok(Ok(())) => Ok(()),
             _ => Err(DbError::Unreachable),
         }
+    }
+
+    /// Moves what SQLite's log holds into its file and empties the log. After a large load that spares
+    /// the next start, and every reader, a log as large as the load. Elsewhere there is nothing to do.
+    pub(super) async fn empty_log(&self) -> Result<(), DbError> {
+        let Some(open) = &self.inner.sqlite else {
+            return Ok(());
+        };
+        let connection = writer::open_sqlite(open).await?;
+        let emptied = connection
+            .execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)")
+            .await;
+        connection.close().await?;
+        emptied?;
+        Ok(())
     }
 
     /// Finishes the writes that wait, closes all connections and lets go of the lock. What is asked

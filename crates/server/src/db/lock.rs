@@ -17,10 +17,6 @@ use super::sql::{Row, statement};
 // "rollcall" in ASCII. Advisory locks belong to one database, so that one number is enough.
 const KEY: i64 = 0x726f_6c6c_6361_6c6c;
 
-// Two seconds in all.
-const PATIENCE: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(100);
-
 pub(super) enum ServerLock {
     // Held for as long as the file is open.
     Sqlite(File),
@@ -28,13 +24,31 @@ pub(super) enum ServerLock {
 }
 
 impl ServerLock {
+    /// As `take`, with some patience for the connection of a server that has just been killed, which
+    /// PostgreSQL may not have noticed.
+    pub(super) async fn take_patiently(place: &Place) -> Result<Self, DbError> {
+        let mut tries = match place {
+            Place::Sqlite(_) => 1,
+            Place::Postgres(_) => 5,
+        };
+        loop {
+            tries -= 1;
+            match Self::take(place).await {
+                Err(DbError::Held(_)) if tries > 0 => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
     pub(super) async fn take(place: &Place) -> Result<Self, DbError> {
         match place {
             Place::Sqlite(options) => take_file(options.get_filename()).map(Self::Sqlite),
             Place::Postgres(options) => {
                 let connection =
                     single_postgres(options.clone().application_name("rollcall lock")).await?;
-                match hold_postgres_patiently(&connection).await {
+                match hold_postgres(&connection).await {
                     Ok(()) => Ok(Self::Postgres(connection)),
                     Err(error) => {
                         // Closing it can only fail where it is closed.
@@ -58,10 +72,11 @@ impl ServerLock {
         match self {
             Self::Sqlite(file) => drop(file),
             Self::Postgres(connection) => {
-                // A connection that is gone holds no lock; one that closes lets go of it only when its
-                // process over there has ended, which the next server need not wait for.
-                let unlock = statement(&connection, "SELECT pg_advisory_unlock_all()", []);
-                let _ = connection.execute_raw(unlock).await;
+                // PostgreSQL notices a closed connection a little later than whoever comes next asks. A
+                // connection that is gone holds no lock.
+                let _ = connection
+                    .execute_unprepared("SELECT pg_advisory_unlock_all()")
+                    .await;
                 let _ = connection.close().await;
             }
         }
@@ -116,17 +131,6 @@ fn lock_path(database: &Path) -> PathBuf {
     let mut name = real.into_os_string();
     name.push(".lock");
     name.into()
-}
-
-// A server that was killed holds its lock until PostgreSQL has noticed; its successor waits that long.
-async fn hold_postgres_patiently(connection: &DatabaseConnection) -> Result<(), DbError> {
-    for _ in 0..PATIENCE {
-        match hold_postgres(connection).await {
-            Err(DbError::Held(_)) => tokio::time::sleep(PAUSE).await,
-            other => return other,
-        }
-    }
-    hold_postgres(connection).await
 }
 
 async fn hold_postgres(connection: &DatabaseConnection) -> Result<(), DbError> {

@@ -31,6 +31,8 @@ pub type BoxedAnswer<'c, T> = Pin<Box<dyn Future<Output = Result<T, DbError>> + 
 const QUEUE: usize = 1_024;
 /// How long one commit gathers what already waits.
 const GATHER: Duration = Duration::from_millis(5);
+/// How long opening the file may take.
+const RECOVERY: Duration = Duration::from_secs(120);
 /// The most that one commit holds.
 const BATCH: usize = 256;
 
@@ -50,7 +52,8 @@ pub(super) async fn open_sqlite(
 ) -> Result<DatabaseConnection, DbError> {
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
-        .acquire_timeout(PATIENCE)
+        // After a crash the first connection reads the whole log, which may be large.
+        .acquire_timeout(RECOVERY)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)

@@ -54,18 +54,24 @@ pub(super) struct Stretch {
 
 /// The conditions on a row `s`, without the search and without the state.
 fn conditions(sql: &mut Sql, wanted: &Wanted<'_>) -> String {
-    let mut text = String::from("true");
-    match wanted.scope {
-        Scope::All => {}
+    scope_condition(sql, wanted.scope) + &kind_condition(sql, wanted)
+}
+
+fn scope_condition(sql: &mut Sql, scope: Scope) -> String {
+    match scope {
+        Scope::All => "true".to_owned(),
         Scope::Organisation(organisation) => {
-            text += &format!(" AND s.organisation_id = {}", sql.place(organisation.0));
+            format!("s.organisation_id = {}", sql.place(organisation.0))
         }
-        Scope::User(user) => text += &format!(" AND s.user_id = {}", sql.place(user.0)),
+        Scope::User(user) => format!("s.user_id = {}", sql.place(user.0)),
     }
-    if let Some(kind) = wanted.filter.kind {
-        text += &format!(" AND s.kind = {}", sql.place(kind.as_str()));
+}
+
+fn kind_condition(sql: &mut Sql, wanted: &Wanted<'_>) -> String {
+    match wanted.filter.kind {
+        None => String::new(),
+        Some(kind) => format!(" AND s.kind = {}", sql.place(kind.as_str())),
     }
-    text
 }
 
 fn state_condition(dialect: Dialect, state: Option<State>, now: &str) -> String {
@@ -131,7 +137,8 @@ pub(super) async fn walk(
     let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "");
     let now = sql.place(wanted.now.0);
-    let base = conditions(&mut sql, wanted) + &search_condition(dialect, &mut sql, wanted);
+    let in_scope = scope_condition(&mut sql, wanted.scope);
+    let tests = kind_condition(&mut sql, wanted) + &search_condition(dialect, &mut sql, wanted);
     // Within a state the newest come first, whichever state does.
     let descending = match sort.key {
         SortKey::State => true,
@@ -139,7 +146,14 @@ pub(super) async fn walk(
     } != reversed;
     // A part that is merged with others must bring all rows before the stretch.
     let merged = stretch.offset + stretch.rows;
-    let walker = Walker { descending, cap };
+    let walker = Walker {
+        dialect,
+        descending,
+        cap,
+        in_scope,
+        tests,
+        now: now.clone(),
+    };
 
     let streams = match (column(sort.key, wanted.scope), part) {
         (Some((column, index)), Part::All) => {
@@ -148,16 +162,16 @@ pub(super) async fn walk(
                 &indexed(dialect, index),
                 &format!("s.{column}"),
                 None,
-                &(base + &state),
+                &state,
                 "",
             )]
         }
         // Only orders by creation, by state and by duration are walked in parts.
-        (_, Part::Live) => vec![walker.live(dialect, wanted.scope, sort.key, &base, &now)],
-        (_, Part::Ended) => walker.ended(dialect, sort.key, &base, &now),
+        (_, Part::Live) => vec![walker.live(wanted.scope, sort.key)],
+        (_, Part::Ended) => walker.ended(sort.key),
         (None, Part::All) => {
-            let mut streams = walker.ended(dialect, sort.key, &base, &now);
-            streams.push(walker.live(dialect, wanted.scope, sort.key, &base, &now));
+            let mut streams = walker.ended(sort.key);
+            streams.push(walker.live(wanted.scope, sort.key));
             streams
         }
     };
@@ -226,21 +240,28 @@ async fn merge_capped(
 const GONE: usize = 1;
 
 struct Walker {
+    dialect: Dialect,
     descending: bool,
     cap: Option<u64>,
+    in_scope: String,
+    /// Each begins with AND.
+    tests: String,
+    now: String,
 }
 
 impl Walker {
-    /// `SELECT id, k` along an index. `flipped` is a column that runs against the key. With a cap, the rows
-    /// are read first and tested then, and stay in their order.
+    /// `SELECT id, k` along an index. `flipped` is a column that runs against the key; `indexable` is what
+    /// makes a partial index usable. With a cap, so many rows of the scope are read first and tested
+    /// then, and stay in their order.
     fn stream(
         &self,
         source: &str,
         key: &str,
         flipped: Option<&str>,
-        conditions: &str,
+        more_tests: &str,
         indexable: &str,
     ) -> String {
+        let (in_scope, tests) = (&self.in_scope, &self.tests);
         let direction = word(self.descending);
         let order = match flipped {
             Some(column) => format!("{column} {}", word(!self.descending)),
@@ -248,48 +269,41 @@ impl Walker {
         };
         match self.cap {
             None => format!(
-                "SELECT s.id AS id, {key} AS k FROM {source} WHERE {conditions}{indexable}
+                "SELECT s.id AS id, {key} AS k FROM {source} WHERE {in_scope}{indexable}{tests}{more_tests}
                  ORDER BY {order}, s.id {direction}"
             ),
-            Some(cap) => {
-                let where_ = indexable
-                    .strip_prefix(" AND ")
-                    .map_or(String::new(), |only| format!(" WHERE {only}"));
-                format!(
-                    "SELECT s.id AS id, s.k AS k FROM (
-                        SELECT s.id, s.user_id, s.organisation_id, s.kind, s.search_text, s.created_at, s.ended_at,
-                            s.expires_at, {key} AS k
-                        FROM {source}{where_} ORDER BY {order}, s.id {direction} LIMIT {cap}
-                     ) s WHERE {conditions}"
-                )
-            }
+            Some(cap) => format!(
+                "SELECT s.id AS id, s.k AS k FROM (
+                    SELECT s.id, s.user_id, s.organisation_id, s.kind, s.search_text, s.created_at, s.ended_at,
+                        s.expires_at, {key} AS k
+                    FROM {source} WHERE {in_scope}{indexable} ORDER BY {order}, s.id {direction} LIMIT {cap}
+                 ) s WHERE true{tests}{more_tests}"
+            ),
         }
     }
 
-    fn live(&self, dialect: Dialect, scope: Scope, key: SortKey, base: &str, now: &str) -> String {
-        let conditions = format!("{base} AND {}", life::live(dialect, "s", now));
-        let source = indexed(dialect, live_index(scope));
-        // What makes the partial index usable where the conditions come later.
+    fn live(&self, scope: Scope, key: SortKey) -> String {
+        let live = format!(" AND {}", life::live(self.dialect, "s", &self.now));
+        let source = indexed(self.dialect, live_index(scope));
         let indexable = " AND s.ended_at IS NULL";
         match key {
-            SortKey::Duration => self.stream(
-                &source,
-                &format!("({now} - s.created_at)"),
-                Some("s.created_at"),
-                &conditions,
-                indexable,
-            ),
-            _ => self.stream(&source, "s.created_at", None, &conditions, indexable),
+            SortKey::Duration => {
+                let duration = format!("({} - s.created_at)", self.now);
+                self.stream(&source, &duration, Some("s.created_at"), &live, indexable)
+            }
+            _ => self.stream(&source, "s.created_at", None, &live, indexable),
         }
     }
 
-    fn ended(&self, dialect: Dialect, key: SortKey, base: &str, now: &str) -> Vec<String> {
-        let indexable = " AND s.ended_at IS NOT NULL";
+    fn ended(&self, key: SortKey) -> Vec<String> {
         let (index, stored_key, gone_key) = match key {
             SortKey::Duration => (
                 "session_ended_by_duration",
                 "(s.ended_at - s.created_at)",
-                format!("({} - s.created_at)", life::gone_at(dialect, now)),
+                format!(
+                    "({} - s.created_at)",
+                    life::gone_at(self.dialect, &self.now)
+                ),
             ),
             _ => (
                 "session_ended_by_created",
@@ -298,14 +312,20 @@ impl Walker {
             ),
         };
         let gone = life::gone(
-            dialect,
+            self.dialect,
             &format!("s.id AS id, {gone_key} AS k"),
-            now,
-            &format!(" AND {base}"),
+            &self.now,
+            &format!(" AND {}{}", self.in_scope, self.tests),
         );
         let direction = word(self.descending);
         vec![
-            self.stream(&indexed(dialect, index), stored_key, None, base, indexable),
+            self.stream(
+                &indexed(self.dialect, index),
+                stored_key,
+                None,
+                "",
+                " AND s.ended_at IS NOT NULL",
+            ),
             format!("SELECT id, k FROM ({gone}) g ORDER BY k {direction}, id {direction}"),
         ]
     }

@@ -34,7 +34,7 @@ impl Default for Thresholds {
         Self {
             counted: 10_000,
             small: 20_000,
-            cap: 20_000,
+            cap: 5_000,
             sorted: 2,
         }
     }
@@ -92,7 +92,7 @@ pub(super) async fn count(
     let Some(needle) = &wanted.needle else {
         return Ok(known(wanted, &tally));
     };
-    let matches = search::matches(connection, needle).await?;
+    let matches = search::matches(connection, wanted.scope, needle).await?;
     match smaller_set(wanted, &tally) {
         _ if matches!(matches, Matches::None) => Ok(0),
         Some(set) => ids::count(connection, wanted, set, None).await,
@@ -258,7 +258,7 @@ async fn searched(
             total,
         ));
     }
-    let matches = search::matches(connection, needle).await?;
+    let matches = search::matches(connection, wanted.scope, needle).await?;
     let stop = counted + 1;
     let plain =
         wanted.scope == Scope::All && wanted.filter.state.is_none() && wanted.filter.kind.is_none();

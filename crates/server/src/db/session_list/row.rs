@@ -36,10 +36,13 @@ pub(super) async fn read(
     let mut found = HashMap::with_capacity(ids.len());
     // Far below the number of values that either database takes.
     for part in ids.chunks(500) {
+        let dialect = Dialect::of(connection);
         let mut sql = Sql::new(connection, "SELECT ");
         sql.push(COLUMNS)
-            .push(" FROM session s ")
-            .push(&life::joins(Dialect::of(connection)))
+            .push(" FROM session s")
+            .push(&dialect.by("session_id_unique"))
+            .push(" ")
+            .push(&life::joins(dialect))
             .push(r#" LEFT JOIN "user" a ON a.id = s.ended_by WHERE s.id IN ("#);
         for (index, id) in part.iter().enumerate() {
             if index > 0 {
