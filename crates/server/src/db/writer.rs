@@ -251,7 +251,7 @@ impl Task {
     }
 
     async fn batch(&mut self, first: Box<dyn Job>) -> Option<oneshot::Sender<()>> {
-        let (outer, mut connection) = match self.begin().await {
+        let (outer, connection) = match self.begin().await {
             Ok(begun) => begun,
             Err(error) => {
                 if first.claim() {
@@ -298,7 +298,7 @@ impl Task {
             }
             Err(error) => {
                 // Whatever state the connection is in, a new one has none.
-                let _ = (&mut connection).clone().close().await;
+                let _ = connection.close().await;
                 ran.into_iter()
                     .for_each(|job| job.answer(Err(again(&error))));
             }
