@@ -8,6 +8,7 @@ mod ids;
 mod plan;
 mod row;
 mod search;
+mod walk;
 
 use rollcall_core::{
     Page, Session, SessionFilter, SessionId, SessionQuery, SessionStats, State, Timestamp, UserId,

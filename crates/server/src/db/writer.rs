@@ -298,7 +298,7 @@ impl Task {
             }
             Err(error) => {
                 // Whatever state the connection is in, a new one has none.
-                let _ = connection.clone().close().await;
+                let _ = connection.close().await;
                 ran.into_iter()
                     .for_each(|job| job.answer(Err(again(&error))));
             }

@@ -106,7 +106,7 @@ impl Rig {
         })
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.db.close().await;
         if let Some((admin, name)) = self.drop_from {
             admin

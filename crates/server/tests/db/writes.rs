@@ -165,3 +165,46 @@ async fn write_db_later(rig: &Rig, id: rollcall_core::OrganisationId) -> Result<
     write_db!(rig, |c| db::organisations::create(c, id, "Acme", START)
         .await)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_the_write_and_nothing_else_and_passes() {
+    let rig = Rig::sqlite().await;
+    let acme = rig.organisation("Acme").await;
+    let fill = async |number: usize| {
+        let mut user = new_user(acme, &format!("user{number}@acme.io"));
+        user.name = "x".repeat(100_000);
+        write_db!(rig, |c| db::users::create(c, &user).await)
+    };
+    // SQLite answers as for a disk that is full once the file may not grow.
+    rig.sql("PRAGMA max_page_count = 1").await;
+    assert!(matches!(fill(1).await, Err(DbError::Unreachable)));
+    assert_eq!(db::users::count(rig.reader()).await.unwrap(), 0);
+    // The writer takes a new connection, which knows nothing of the limit: the disk has room again.
+    fill(2).await.unwrap();
+    assert_eq!(db::users::count(rig.reader()).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_postgresql_cuts_are_made_again_and_so_is_the_lock() {
+    let Some(rig) = Rig::postgres().await else {
+        return;
+    };
+    let cut =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+        ORDER BY pid = pg_backend_pid()";
+    let lost = write_db!(rig, |c| Ok(c
+        .execute_unprepared(cut)
+        .await?
+        .rows_affected()));
+    assert!(matches!(lost, Err(DbError::Unreachable)), "{lost:?}");
+    assert_eq!(db::users::count(rig.reader()).await.unwrap(), 0);
+    rig.organisation("Acme").await;
+    // The first question may still meet the connection that is gone.
+    let _ = rig.db.probe().await;
+    rig.db.probe().await.unwrap();
+    assert!(
+        Database::is_held(&rig.url).await.unwrap().is_some(),
+        "the lock is ours again"
+    );
+    rig.stop().await;
+}

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::Wanted;
 use super::ids::{self, Part, Set, Stretch};
 use super::search::{self, Matches};
+use super::walk;
 use crate::db::counters::{self, Tally, natural};
 use crate::db::error::DbError;
 use crate::db::scope::Scope;
@@ -234,9 +235,9 @@ async fn walk(
             offset: behind,
             ..stretch
         };
-        ids::walk(connection, wanted, sort, part, stretch, None, true).await
+        walk::walk(connection, wanted, sort, part, stretch, None, true).await
     } else {
-        ids::walk(connection, wanted, sort, part, stretch, None, false).await
+        walk::walk(connection, wanted, sort, part, stretch, None, false).await
     }
 }
 
@@ -298,7 +299,7 @@ async fn capped(
     part: Part,
     stretch: Stretch,
 ) -> Result<Vec<Uuid>, DbError> {
-    ids::walk(
+    walk::walk(
         connection,
         wanted,
         sort,
