@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 
 /// The root of the source tree.
 pub(crate) fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Of the checkout that it was started in: two checkouts may share a build folder, and with it this
+    // program. `cargo run` sets the variable.
+    let here = std::env::var("CARGO_MANIFEST_DIR")
+        .unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    let here = Path::new(&here);
     // Two levels up from crates/xtask; the manifest directory always has them.
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }
