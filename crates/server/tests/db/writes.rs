@@ -177,7 +177,7 @@ async fn a_full_disk_refuses_the_write_and_nothing_else_and_passes() {
     };
     // SQLite answers as for a disk that is full once the file may not grow.
     rig.sql("PRAGMA max_page_count = 1").await;
-    assert!(matches!(fill(1).await, Err(DbError::Unreachable)));
+    assert!(matches!(fill(1).await, Err(DbError::Busy)));
     assert_eq!(db::users::count(rig.reader()).await.unwrap(), 0);
     // The writer takes a new connection, which knows nothing of the limit: the disk has room again.
     fill(2).await.unwrap();
