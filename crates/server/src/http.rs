@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** handlers hold no rules. Each asks `service::RequestBackend` and writes down its answer.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::{Method, header};
 use rollcall_core::Error;
 
@@ -175,14 +176,24 @@ async fn answer(http: &Shared, asked: &Arc<Asked>, request: Request, next: Next)
             };
             let presented = credentials::presented(request.headers());
             let facts = asked.facts(&request);
-            let work = async {
-                let backend = Arc::new(
-                    RequestBackend::open(http.service.clone(), facts, presented, door).await,
-                );
+            let safe = request.method().is_safe();
+            let service = http.service.clone();
+            let work = async move {
+                let backend = Arc::new(RequestBackend::open(service, facts, presented, door).await);
                 request.extensions_mut().insert(backend.clone());
                 let mut response = next.run(request).await;
                 respond::apply(&backend.effects(), response.headers_mut());
                 response
+            };
+            let work: BoxFuture<'_, Response> = if safe {
+                Box::pin(work)
+            } else {
+                // What changes something is carried to its end, whoever hangs up meanwhile: a wrong
+                // password is counted and noted even if nobody waits to hear of it.
+                Box::pin(tokio::spawn(work).map(|done| match done {
+                    Ok(response) => response,
+                    Err(broken) => resume_unwind(broken.into_panic()),
+                }))
             };
             match tokio::time::timeout(LONGEST_ANSWER, work).await {
                 Ok(response) => response,

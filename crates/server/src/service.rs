@@ -1,7 +1,8 @@
 //! The rules: who may do what, when a session lives, how tokens rotate, what is audited.
 //!
 //! **Invariant:** no axum, no JSON, no SQL. Each method authorises on its first line, changes the
-//! database in one transaction together with its audit event, and only then touches the cache.
+//! database in one transaction together with its audit event, and only then touches the cache, in
+//! `write_then`: a client that hangs up takes its answer with it, never the consequences.
 
 pub mod account;
 pub mod activity;
@@ -211,6 +212,31 @@ impl Service {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c DatabaseTransaction, &'c audit::Trail) -> Job<'c, T> + Send + 'static,
     {
+        self.write_then(job, |_, _| ()).await
+    }
+
+    /// Like `write`. What must follow from the commit, the cache above all, is done by `then`: it runs
+    /// even if the one who asked has hung up meanwhile, so that what has ended is refused from there on.
+    async fn write_then<T, F, A>(&self, job: F, then: A) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c DatabaseTransaction, &'c audit::Trail) -> Job<'c, T> + Send + 'static,
+        A: FnOnce(&Self, &T) + Send + 'static,
+    {
+        let service = self.clone();
+        let carried_out = tokio::spawn(async move {
+            let value = service.commit(job).await?;
+            then(&service, &value);
+            Ok(value)
+        });
+        carried_out.await.unwrap_or(Err(Error::Internal))
+    }
+
+    async fn commit<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c DatabaseTransaction, &'c audit::Trail) -> Job<'c, T> + Send + 'static,
+    {
         let trail = self.inner.audit.trail();
         let result = self
             .db()
@@ -223,7 +249,7 @@ impl Service {
             .await;
         match result {
             Ok((value, head)) => {
-                self.inner.reachable.store(true, Ordering::Release);
+                self.note_reachable(true);
                 if let Some(head) = head {
                     self.inner.audit.committed(head);
                 }
@@ -233,11 +259,24 @@ impl Service {
         }
     }
 
+    /// Opens or closes the protected routes; answers what held before. A commit whose answer was lost may
+    /// have taken effect, so once the database is back nothing in memory is trusted any more.
+    fn note_reachable(&self, reachable: bool) -> bool {
+        let before = self.inner.reachable.load(Ordering::Acquire);
+        if before == reachable {
+            return before;
+        }
+        if reachable {
+            self.inner.cache.authority_changed();
+        }
+        self.inner.reachable.swap(reachable, Ordering::AcqRel)
+    }
+
     /// Turns a database error into what callers see, notes it in the log, and closes the protected
     /// routes when the database is gone.
     fn database_error(&self, error: DbError) -> Error {
         if matches!(error, DbError::Unreachable) {
-            self.inner.reachable.store(false, Ordering::Release);
+            self.note_reachable(false);
         }
         tracing::error!(error = %error, "the database refused");
         Error::Unavailable

@@ -113,19 +113,35 @@ async fn bytes(request: Request, state: &Shared) -> Result<Bytes, ApiError> {
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        // serde has no other way to say which field it was.
-        let words = error.to_string();
-        let named = |start: &str| words.strip_prefix(start)?.split('`').next();
-        [
-            ("unknown field `", Problem::Unknown),
-            ("missing field `", Problem::Missing),
-            ("duplicate field `", Problem::Repeated),
-        ]
-        .into_iter()
-        .find_map(|(start, problem)| Some(ApiError::field(named(start)?, problem)))
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| refusal(&error))?;
+    json.end().map_err(|_| Error::MalformedBody)?;
+    Ok(value)
+}
+
+fn refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+    if !error.inner().is_data() {
+        return Error::MalformedBody.into();
+    }
+    // serde has no other way to say which field it was.
+    let words = error.inner().to_string();
+    let named = |start: &str| words.strip_prefix(start)?.split('`').next();
+    let by_name = [
+        ("unknown field `", Problem::Unknown),
+        ("missing field `", Problem::Missing),
+        ("duplicate field `", Problem::Repeated),
+    ]
+    .into_iter()
+    .find_map(|(start, problem)| Some(ApiError::field(named(start)?, problem)));
+    // Of the wrong type: the path says which.
+    let by_path = || {
+        let field = error.path().iter().next_back()?;
+        matches!(field, serde_path_to_error::Segment::Map { .. })
+            .then(|| ApiError::field(&field.to_string(), Problem::Malformed))
+    };
+    by_name
+        .or_else(by_path)
         .unwrap_or_else(|| Error::MalformedBody.into())
-    })
 }
 
 #[cfg(test)]
@@ -146,6 +162,7 @@ mod tests {
             ("{}", "name", Problem::Missing),
             ("{\"name\":\"a\",\"role\":\"b\"}", "role", Problem::Unknown),
             ("{\"name\":\"a\",\"name\":\"b\"}", "name", Problem::Repeated),
+            ("{\"name\":5}", "name", Problem::Malformed),
         ] {
             assert_eq!(
                 read::<Sample>(text.as_bytes()).unwrap_err(),
@@ -153,7 +170,7 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", "{", "[]", "null", "{\"name\":5}", "{\"name\":\"a\"}x"] {
+        for text in ["", "{", "[]", "null", "{\"name\":\"a\"}x"] {
             assert_eq!(
                 read::<Sample>(text.as_bytes()).unwrap_err().error,
                 Error::MalformedBody,

@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
@@ -145,11 +146,24 @@ fn builder(patience: Patience) -> Builder<TokioExecutor> {
     builder
 }
 
-/// What the requests of one connection are doing, for the watch over it.
+/// What the requests of one connection are doing, for the watch over it. Plain counters: a token check
+/// takes microseconds, and waking somebody for each would show.
 #[derive(Default)]
 struct Traffic {
     under_way: AtomicUsize,
-    moved: Notify,
+    /// Requests begun, answers ready and parts of answers taken by the network.
+    moved: AtomicUsize,
+}
+
+impl Traffic {
+    fn note(&self) {
+        self.moved.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What has moved so far; `None` while a request is being worked on.
+    fn idle_since(&self) -> Option<usize> {
+        (self.under_way.load(Ordering::Relaxed) == 0).then(|| self.moved.load(Ordering::Relaxed))
+    }
 }
 
 /// Counts a request as under way until it is dropped, however it ends.
@@ -158,7 +172,7 @@ struct UnderWay(Arc<Traffic>);
 impl UnderWay {
     fn begin(traffic: &Arc<Traffic>) -> Self {
         traffic.under_way.fetch_add(1, Ordering::Relaxed);
-        traffic.moved.notify_one();
+        traffic.note();
         Self(traffic.clone())
     }
 }
@@ -166,7 +180,7 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
-        self.0.moved.notify_one();
+        self.0.note();
     }
 }
 
@@ -188,9 +202,12 @@ async fn connection(
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer));
-            let answered: Result<_, Infallible> = router.oneshot(request).await;
+            let Ok(response) = router.oneshot(request).await;
+            let streaming = under_way.0.clone();
             drop(under_way);
-            answered
+            // A long answer lives as long as it gets on; one that nobody reads does not.
+            let watched = response.map(|body| body.inspect_frame(move |_| streaming.note()));
+            Ok::<_, Infallible>(watched)
         }
     });
     let served = builder
@@ -206,17 +223,20 @@ async fn connection(
 }
 
 // hyper limits the head of an HTTP/1 request, but not the time until it is clear which HTTP is spoken,
-// and not an idle HTTP/2 connection. This covers both: no request for so long, and it is over. Twice the
-// patience, so that hyper's own limit, which answers properly, comes first where it applies.
+// not an idle HTTP/2 connection, and not an answer that nobody reads. This covers all three: nothing
+// moves for so long, and it is over. Later on it looks at twice the patience, so that hyper's own limit,
+// which answers properly, comes first where it applies.
 async fn dawdling(patience: Duration, traffic: &Traffic) {
-    let mut first = true;
+    let mut seen = traffic.idle_since();
+    let mut limit = patience;
     loop {
-        let limit = if first { patience } else { patience * 2 };
-        match timeout(limit, traffic.moved.notified()).await {
-            Ok(()) => first = false,
-            Err(_) if traffic.under_way.load(Ordering::Relaxed) == 0 => return,
-            Err(_) => {}
+        sleep(limit).await;
+        let now = traffic.idle_since();
+        if now.is_some() && now == seen {
+            return;
         }
+        seen = now;
+        limit = patience * 2;
     }
 }
 

@@ -100,56 +100,59 @@ impl Service {
         .to(&caller.session.authority.user, caller.organisation_id())
         .on(session);
         self.flush_activity().await?;
+        let old_lineage = caller.session.record.lineage_hash;
         let changed = self
-            .write(move |tx, trail| {
-                Box::pin(async move {
-                    // Both are conditional. A session that was ended meanwhile leaves everything as it is;
-                    // a password that was changed meanwhile takes the whole job back.
-                    if !db::sessions::renew_lineage(
-                        tx,
-                        session,
-                        &lineage_hash,
-                        &secret_hash,
-                        &rotation_key,
-                        now,
-                    )
-                    .await?
-                    {
-                        return Ok(None);
-                    }
-                    if !db::users::change_password(tx, user, &old_hash, &new_hash, now).await? {
-                        return Err(db::DbError::Aborted);
-                    }
-                    db::attempts::give_back(tx, &attempt.key).await?;
-                    let others = db::sessions::end_all_of_user(
-                        tx,
-                        user,
-                        Some(session),
-                        now,
-                        EndReason::PasswordChanged,
-                        Some(user),
-                    )
-                    .await?;
-                    trail
-                        .append(
+            .write_then(
+                move |tx, trail| {
+                    Box::pin(async move {
+                        // Both are conditional. A session that was ended meanwhile leaves everything as it is;
+                        // a password that was changed meanwhile takes the whole job back.
+                        if !db::sessions::renew_lineage(
                             tx,
-                            &record.with(format!("{} other sessions ended", others.len())),
+                            session,
+                            &lineage_hash,
+                            &secret_hash,
+                            &rotation_key,
+                            now,
+                        )
+                        .await?
+                        {
+                            return Ok(None);
+                        }
+                        if !db::users::change_password(tx, user, &old_hash, &new_hash, now).await? {
+                            return Err(db::DbError::Aborted);
+                        }
+                        db::attempts::give_back(tx, &attempt.key).await?;
+                        let others = db::sessions::end_all_of_user(
+                            tx,
+                            user,
+                            Some(session),
+                            now,
+                            EndReason::PasswordChanged,
+                            Some(user),
                         )
                         .await?;
-                    Ok(Some(others))
-                })
-            })
+                        trail
+                            .append(
+                                tx,
+                                &record.with(format!("{} other sessions ended", others.len())),
+                            )
+                            .await?;
+                        Ok(Some(others))
+                    })
+                },
+                move |service, others| {
+                    let Some(others) = others else { return };
+                    // The old lineage is nobody's now: its token answers 401 without a theft alarm.
+                    service.inner.cache.ended(old_lineage);
+                    service.ended_many(others, EndReason::PasswordChanged);
+                    service.inner.cache.authority_changed();
+                },
+            )
             .await?;
-        let Some(others) = changed else {
+        if changed.is_none() {
             return Err(Error::Unauthenticated);
-        };
-        // The old lineage is nobody's now: its token answers 401 without a theft alarm.
-        self.inner.cache.ended(caller.session.record.lineage_hash);
-        for other in &others {
-            self.inner.cache.ended(other.lineage_hash);
         }
-        self.inner.cache.authority_changed();
-        super::ending::count_end(EndReason::PasswordChanged, others.len() as u64);
         Ok(token)
     }
 
@@ -162,11 +165,13 @@ impl Service {
             return Err(Error::Invalid(Field::TimeZone, Problem::NotOffered));
         }
         let user = caller.user_id();
-        self.write(move |tx, _| {
-            Box::pin(async move { db::users::set_time_zone(tx, user, zone.as_deref()).await })
-        })
+        self.write_then(
+            move |tx, _| {
+                Box::pin(async move { db::users::set_time_zone(tx, user, zone.as_deref()).await })
+            },
+            |service, _| service.inner.cache.authority_changed(),
+        )
         .await?;
-        self.inner.cache.authority_changed();
         Ok(())
     }
 

@@ -15,6 +15,8 @@ use crate::db::sessions::Touch;
 #[derive(Debug, Default)]
 pub struct Activity {
     unwritten: Mutex<Vec<Arc<CachedSession>>>,
+    // One flush at a time: whoever finds nothing left must know that all of it is written, not under way.
+    flushing: tokio::sync::Mutex<()>,
 }
 
 impl Activity {
@@ -36,6 +38,16 @@ impl Service {
     /// Writes all activity that has not been written: once a second, before a list or a sweep that
     /// needs it, and at shutdown. On failure it stays in memory for the next time.
     pub async fn flush_activity(&self) -> Result<(), Error> {
+        let service = self.clone();
+        // A task of its own: what was taken out of memory is written or put back, even if the one who
+        // wanted a list hangs up.
+        tokio::spawn(async move { service.flush_now().await })
+            .await
+            .unwrap_or(Err(Error::Internal))
+    }
+
+    async fn flush_now(&self) -> Result<(), Error> {
+        let _alone = self.inner.activity.flushing.lock().await;
         let sessions = std::mem::take(&mut *self.inner.activity.lock());
         if sessions.is_empty() {
             return Ok(());
@@ -62,6 +74,6 @@ impl Service {
                 }
             }
         }
-        written.map(|_| ())
+        written
     }
 }

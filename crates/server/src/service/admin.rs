@@ -173,15 +173,17 @@ impl Service {
         let record = event(now, AuditAction::PasswordReset, AuditOutcome::Success, None)
             .to(&user_ref(&user), user.organisation_id)
             .with("command line");
-        self.write(move |tx, trail| {
-            Box::pin(async move {
-                db::users::set_password(tx, user.id, &hash, true, now).await?;
-                db::users::end_before(tx, user.id, now, EndReason::PasswordReset).await?;
-                trail.append(tx, &record).await
-            })
-        })
+        self.write_then(
+            move |tx, trail| {
+                Box::pin(async move {
+                    db::users::set_password(tx, user.id, &hash, true, now).await?;
+                    db::users::end_before(tx, user.id, now, EndReason::PasswordReset).await?;
+                    trail.append(tx, &record).await
+                })
+            },
+            |service, ()| service.inner.cache.authority_changed(),
+        )
         .await?;
-        self.inner.cache.authority_changed();
         Ok(text)
     }
 }

@@ -13,6 +13,7 @@ use super::Service;
 use super::audit::{Describe, event};
 use super::cache::CachedSession;
 use super::caller::Caller;
+use super::ending::ended_one;
 use super::facts::RequestFacts;
 use super::token::Token;
 use crate::db;
@@ -125,6 +126,19 @@ impl Service {
         Err(Error::Unavailable)
     }
 
+    /// The same caller as things stand now, for work that outlasts one look at the token: with the
+    /// permissions of this moment, or `Unauthenticated` if the session has ended meanwhile.
+    pub async fn as_of_now(&self, caller: &Caller) -> Result<Caller, Error> {
+        let key = caller.session.record.lineage_hash;
+        let known = match self.inner.cache.get(&key) {
+            Some(session) => Some(session),
+            None => self.read_session(&key).await?,
+        };
+        let session = known.ok_or(Error::Unauthenticated)?;
+        state_at(&session.life(), self.now()).map_err(|_| Error::Unauthenticated)?;
+        Ok(Caller { session })
+    }
+
     async fn read_session(&self, key: &[u8; 32]) -> Result<Option<Arc<CachedSession>>, Error> {
         for _ in 0..MOST_ROUNDS {
             let authority_version = self.inner.cache.authority_version();
@@ -155,20 +169,23 @@ impl Service {
         now: Timestamp,
     ) -> Written {
         let (id, generation) = (session.record.id, session.record.generation);
+        let used = session.changed(|record| record.first_used_at = Some(now));
+        let key = *key;
         let written = self
-            .write(move |tx, _| {
-                Box::pin(async move { db::sessions::note_first_use(tx, id, generation, now).await })
-            })
+            .write_then(
+                move |tx, _| {
+                    Box::pin(
+                        async move { db::sessions::note_first_use(tx, id, generation, now).await },
+                    )
+                },
+                move |service, noted| {
+                    if *noted {
+                        service.inner.cache.changed(key, Arc::new(used));
+                    }
+                },
+            )
             .await;
-        match written {
-            Ok(true) => {
-                let used = session.changed(|record| record.first_used_at = Some(now));
-                self.inner.cache.changed(*key, Arc::new(used));
-                Written::Done
-            }
-            Ok(false) => Written::Late,
-            Err(_) => Written::Refused,
-        }
+        Written::of(&written)
     }
 
     async fn rotate(
@@ -180,26 +197,31 @@ impl Service {
         let successor = token.next(&session.record.rotation_key);
         let (id, generation) = (session.record.id, session.record.generation);
         let (old, new) = (session.record.secret_hash, successor.secret_hash());
+        let rotated = session.changed(|record| {
+            record.secret_hash = new;
+            record.generation += 1;
+            record.first_used_at = None;
+        });
+        let key = *key;
         let written = self
-            .write(move |tx, _| {
-                Box::pin(async move { db::sessions::rotate(tx, id, generation, &old, &new).await })
-            })
+            .write_then(
+                move |tx, _| {
+                    Box::pin(
+                        async move { db::sessions::rotate(tx, id, generation, &old, &new).await },
+                    )
+                },
+                move |service, done| {
+                    if *done {
+                        service.inner.cache.changed(key, Arc::new(rotated));
+                        metrics::counter!("rollcall_rotations_total").increment(1);
+                    }
+                },
+            )
             .await;
-        match written {
-            Ok(true) => {
-                let rotated = session.changed(|record| {
-                    record.secret_hash = new;
-                    record.generation += 1;
-                    record.first_used_at = None;
-                });
-                self.inner.cache.changed(*key, Arc::new(rotated));
-                metrics::counter!("rollcall_rotations_total").increment(1);
-                (Written::Done, Some(successor))
-            }
-            Ok(false) => (Written::Late, None),
-            // A refused rotation does not fail the request; the next one tries again.
-            Err(_) => (Written::Refused, None),
-        }
+        let written = Written::of(&written);
+        // A refused rotation does not fail the request; the next one tries again.
+        let successor = (written == Written::Done).then_some(successor);
+        (written, successor)
     }
 
     async fn end_for_token_reuse(
@@ -220,20 +242,22 @@ impl Service {
         .on(id);
         self.flush_activity().await?;
         let ended = self
-            .write(move |tx, trail| {
-                Box::pin(async move {
-                    let ended =
-                        db::sessions::end(tx, id, now, EndReason::TokenReuse, None, None).await?;
-                    if ended {
-                        trail.append(tx, &record).await?;
-                    }
-                    Ok(ended)
-                })
-            })
+            .write_then(
+                move |tx, trail| {
+                    Box::pin(async move {
+                        let ended =
+                            db::sessions::end(tx, id, now, EndReason::TokenReuse, None, None)
+                                .await?;
+                        if ended {
+                            trail.append(tx, &record).await?;
+                        }
+                        Ok(ended)
+                    })
+                },
+                ended_one(*key, EndReason::TokenReuse),
+            )
             .await?;
-        self.inner.cache.ended(*key);
         if ended {
-            super::ending::count_end(EndReason::TokenReuse, 1);
             tracing::warn!(session.id = %id, "a retired token was presented; its session was ended");
         }
         Ok(())
@@ -248,4 +272,14 @@ enum Written {
     Late,
     /// The database refused.
     Refused,
+}
+
+impl Written {
+    fn of(result: &Result<bool, Error>) -> Self {
+        match result {
+            Ok(true) => Self::Done,
+            Ok(false) => Self::Late,
+            Err(_) => Self::Refused,
+        }
+    }
 }

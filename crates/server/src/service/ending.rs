@@ -12,6 +12,7 @@ use super::caller::Caller;
 use super::facts::RequestFacts;
 use crate::db;
 use crate::db::audit::AuditRecord;
+use crate::db::sessions::EndedRow;
 
 /// The longest reason that an administrator can give, in characters.
 pub const LONGEST_NOTE: u32 = 200;
@@ -74,16 +75,20 @@ impl Service {
         self.flush_activity().await?;
         let by = caller.user_id();
         let written = self
-            .write(move |tx, trail| {
-                Box::pin(async move {
-                    let ended =
-                        db::sessions::end(tx, id, now, reason, Some(by), note.as_deref()).await?;
-                    trail
-                        .append(tx, if ended { &success } else { &failure })
-                        .await?;
-                    Ok(ended)
-                })
-            })
+            .write_then(
+                move |tx, trail| {
+                    Box::pin(async move {
+                        let ended =
+                            db::sessions::end(tx, id, now, reason, Some(by), note.as_deref())
+                                .await?;
+                        trail
+                            .append(tx, if ended { &success } else { &failure })
+                            .await?;
+                        Ok(ended)
+                    })
+                },
+                ended_one(record.lineage_hash, reason),
+            )
             .await;
         let ended = match written {
             Ok(ended) => ended,
@@ -99,11 +104,9 @@ impl Service {
                 return Err(error);
             }
         };
-        self.inner.cache.ended(record.lineage_hash);
         if !ended {
             return Err(Error::SessionNotActive);
         }
-        count_end(reason, 1);
         Ok(EndResult {
             ended: 1,
             signed_out: id == caller.session_id(),
@@ -227,8 +230,8 @@ impl Service {
         .on(id)
         .with(EndReason::SignedOut.as_str());
         self.flush_activity().await?;
-        let ended = self
-            .write(move |tx, trail| {
+        self.write_then(
+            move |tx, trail| {
                 Box::pin(async move {
                     let ended =
                         db::sessions::end(tx, id, now, EndReason::SignedOut, Some(user), None)
@@ -238,10 +241,10 @@ impl Service {
                     }
                     Ok(ended)
                 })
-            })
-            .await?;
-        self.inner.cache.ended(caller.session.record.lineage_hash);
-        count_end(EndReason::SignedOut, u64::from(ended));
+            },
+            ended_one(caller.session.record.lineage_hash, EndReason::SignedOut),
+        )
+        .await?;
         Ok(())
     }
 
@@ -257,26 +260,37 @@ impl Service {
         self.flush_activity().await?;
         let now = self.now();
         let ended = self
-            .write(move |tx, trail| {
-                Box::pin(async move {
-                    let ended =
-                        db::sessions::end_all_of_user(tx, user, except, now, reason, by).await?;
-                    trail
-                        .append(
-                            tx,
-                            &about.with(format!("{}: {} sessions", reason.as_str(), ended.len())),
-                        )
-                        .await?;
-                    Ok(ended)
-                })
-            })
+            .write_then(
+                move |tx, trail| {
+                    Box::pin(async move {
+                        let ended =
+                            db::sessions::end_all_of_user(tx, user, except, now, reason, by)
+                                .await?;
+                        trail
+                            .append(
+                                tx,
+                                &about.with(format!(
+                                    "{}: {} sessions",
+                                    reason.as_str(),
+                                    ended.len()
+                                )),
+                            )
+                            .await?;
+                        Ok(ended)
+                    })
+                },
+                move |service, ended| service.ended_many(ended, reason),
+            )
             .await?;
-        for session in &ended {
+        Ok(ended.len() as u64)
+    }
+
+    /// After the commit: tells the cache and the metrics which sessions have ended.
+    pub(super) fn ended_many(&self, ended: &[EndedRow], reason: EndReason) {
+        for session in ended {
             self.inner.cache.ended(session.lineage_hash);
         }
-        let count = ended.len() as u64;
-        count_end(reason, count);
-        Ok(count)
+        count_end(reason, ended.len() as u64);
     }
 
     /// Writes an event on its own, for an attempt that changed nothing. Its failure is in the log; the
@@ -316,6 +330,17 @@ impl Service {
             None => record,
         })
         .await;
+    }
+}
+
+/// What follows from a commit that ended one session, or found it ended: true if it did.
+pub(super) fn ended_one(
+    lineage: [u8; 32],
+    reason: EndReason,
+) -> impl FnOnce(&Service, &bool) + Send + 'static {
+    move |service, ended| {
+        service.inner.cache.ended(lineage);
+        count_end(reason, u64::from(*ended));
     }
 }
 

@@ -182,16 +182,16 @@ impl RequestBackend {
         )
     }
 
-    /// The next sessions that the caller may see, newest first; for answers that are streamed.
+    /// The next sessions that the caller may see, newest first; for answers that are streamed. A stream
+    /// ends with its session, so the caller is looked at anew for each part.
     pub async fn sessions_after(
         &self,
         after: Option<(Timestamp, SessionId)>,
         limit: u64,
     ) -> Result<Vec<Session>, Error> {
         let work = async {
-            self.service
-                .sessions_after(self.signed_in()?, after, limit)
-                .await
+            let caller = self.service.as_of_now(self.signed_in()?).await?;
+            self.service.sessions_after(&caller, after, limit).await
         };
         self.noted(work.await)
     }

@@ -13,6 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::audit::{Describe, event};
 use super::cache::idle_expiry;
 use super::caller::Caller;
+use super::ending::ended_one;
 use super::facts::RequestFacts;
 use super::password::Password;
 use super::throttle::Throttled;
@@ -24,6 +25,13 @@ use crate::db::records::{SessionRecord, UserRecord};
 
 /// The longest session name, in characters.
 pub const LONGEST_SESSION_NAME: u32 = 80;
+
+/// The session that somebody signs in for.
+struct Wanted {
+    name: String,
+    kind: Kind,
+    keep: bool,
+}
 
 /// What is known of an account while a password is compared.
 pub(super) struct Attempt {
@@ -44,7 +52,11 @@ impl Service {
         replaces: Option<&Caller>,
         facts: &RequestFacts,
     ) -> Result<(Session, Token), Error> {
-        let name = session_name(input.name.as_deref(), facts)?;
+        let wanted = Wanted {
+            name: session_name(input.name.as_deref(), facts)?,
+            kind,
+            keep: input.keep,
+        };
         if input.email.trim().is_empty() {
             return Err(Error::Invalid(Field::Email, Problem::Missing));
         }
@@ -74,9 +86,7 @@ impl Service {
             return Err(Error::SignInFailed);
         };
         let signed_in = self
-            .open_session(
-                user, &attempt, &password, name, kind, input.keep, replaces, facts,
-            )
+            .open_session(user, &attempt.key, &password, wanted, replaces, facts)
             .await?;
         self.inner.throttle.succeeded(facts.ip, taken_at);
         count_sign_in(AuditOutcome::Success);
@@ -179,24 +189,18 @@ impl Service {
         Ok(())
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one call site; each is a different thing"
-    )]
     async fn open_session(
         &self,
         user: &UserRecord,
-        attempt: &Attempt,
+        attempt_key: &str,
         password: &Password,
-        name: String,
-        kind: Kind,
-        keep: bool,
+        wanted: Wanted,
         replaces: Option<&Caller>,
         facts: &RequestFacts,
     ) -> Result<(Session, Token), Error> {
         let now = self.now();
         let token = Token::generate(self.random());
-        let record = self.new_session(user, &token, name, kind, keep, facts, now);
+        let record = self.new_session(user, &token, wanted, facts, now);
         let (id, user_id) = (record.id, user.id);
         let person = user_ref(user);
         let by_user = |action| {
@@ -207,7 +211,7 @@ impl Service {
         let signed_in = by_user(AuditAction::SignIn).on(id);
         let created = by_user(AuditAction::SessionCreated)
             .on(id)
-            .with(kind.as_str());
+            .with(record.kind.as_str());
         let replaced = replaces.map(|caller| {
             let old = event(
                 now,
@@ -234,12 +238,13 @@ impl Service {
             }
             _ => None,
         };
-        let (key, email, stored) = (attempt.key.clone(), user.email.clone(), record.clone());
+        let (key, email, stored) = (attempt_key.to_owned(), user.email.clone(), record);
         if replaced.is_some() {
             self.flush_activity().await?;
         }
-        let ended_one = self
-            .write(move |tx, trail| {
+        let old_lineage = replaces.map(|caller| caller.session.record.lineage_hash);
+        self.write_then(
+            move |tx, trail| {
                 Box::pin(async move {
                     db::attempts::give_back(tx, &key).await?;
                     if let Some((old, new)) = rehashed {
@@ -260,33 +265,28 @@ impl Service {
                     }
                     Ok(ended)
                 })
-            })
-            .await?;
-        if let Some(caller) = replaces {
-            self.inner.cache.ended(caller.session.record.lineage_hash);
-        }
-        if ended_one {
-            super::ending::count_end(EndReason::Replaced, 1);
-        }
+            },
+            move |service, ended| {
+                if let Some(lineage) = old_lineage {
+                    ended_one(lineage, EndReason::Replaced)(service, ended);
+                }
+            },
+        )
+        .await?;
         let mut session = self.find_for_owner(user_id, id).await?;
         session.current = true;
         Ok((session, token))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one call site; each is a different thing"
-    )]
     fn new_session(
         &self,
         user: &UserRecord,
         token: &Token,
-        name: String,
-        kind: Kind,
-        keep: bool,
+        wanted: Wanted,
         facts: &RequestFacts,
         now: Timestamp,
     ) -> SessionRecord {
+        let Wanted { name, kind, keep } = wanted;
         let agent = user_agent::parse(&facts.user_agent);
         let timeouts = self.config().timeouts_for(kind, keep);
         let idle_timeout_seconds = i64::try_from(timeouts.idle.as_secs()).unwrap_or(i64::MAX);

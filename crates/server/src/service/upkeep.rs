@@ -26,21 +26,25 @@ impl Service {
         let mut total = 0;
         loop {
             let swept = self
-                .write(move |tx, trail| {
-                    Box::pin(async move {
-                        let mut swept = db::sessions::sweep_epochs(tx, BATCH).await?;
-                        swept.extend(db::sessions::sweep_expired(tx, now, BATCH).await?);
-                        for session in &swept {
-                            trail.append(tx, &swept_event(session)).await?;
+                .write_then(
+                    move |tx, trail| {
+                        Box::pin(async move {
+                            let mut swept = db::sessions::sweep_epochs(tx, BATCH).await?;
+                            swept.extend(db::sessions::sweep_expired(tx, now, BATCH).await?);
+                            for session in &swept {
+                                trail.append(tx, &swept_event(session)).await?;
+                            }
+                            Ok(swept)
+                        })
+                    },
+                    |service, swept| {
+                        for session in swept {
+                            service.inner.cache.ended(session.lineage_hash);
+                            super::ending::count_end(session.reason, 1);
                         }
-                        Ok(swept)
-                    })
-                })
+                    },
+                )
                 .await?;
-            for session in &swept {
-                self.inner.cache.ended(session.lineage_hash);
-                super::ending::count_end(session.reason, 1);
-            }
             total += swept.len() as u64;
             if (swept.len() as u64) < BATCH {
                 return Ok(total);
@@ -85,10 +89,7 @@ impl Service {
     /// Asks the database whether it is there, and opens or closes the protected routes accordingly.
     pub async fn probe(&self) -> bool {
         let reachable = self.db().probe().await.is_ok();
-        let before = self
-            .inner
-            .reachable
-            .swap(reachable, std::sync::atomic::Ordering::AcqRel);
+        let before = self.note_reachable(reachable);
         match (before, reachable) {
             (true, false) => {
                 tracing::error!("the database cannot be reached; protected routes answer 503")

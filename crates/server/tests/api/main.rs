@@ -14,6 +14,7 @@ mod credentials;
 mod database_away;
 mod ending;
 mod first_start;
+mod hang_up;
 mod life;
 mod lists;
 mod lists_model;

@@ -10,7 +10,7 @@ mod people;
 
 pub(crate) use answer::{Answer, redacted};
 pub(crate) use app::TestApp;
-pub(crate) use client::Client;
+pub(crate) use client::{Ask, Client};
 pub(crate) use databases::{Kind as DatabaseKind, as_superuser, kind, on};
 pub(crate) use people::{NewRow, PASSWORD, Person, hours, minutes, seconds};
 
