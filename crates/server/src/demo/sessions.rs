@@ -79,8 +79,14 @@ pub(super) fn invent(
         Kind::Console if chance.one_in(3) => (*chance.pick(&NAMES)).to_owned(),
         _ => user_agent::session_name(&agent),
     };
-    let (idle, absolute) = (14 * DAY, 30 * DAY);
-    let life = if chance.one_in(10) {
+    // Those that live are kept signed in, or a demo would be empty after half an hour.
+    let ended_one = chance.one_in(10);
+    let (idle, absolute) = if ended_one {
+        (30 * 60, DAY)
+    } else {
+        (14 * DAY, 30 * DAY)
+    };
+    let life = if ended_one {
         ended(now, idle, absolute, chance)
     } else {
         // Recently used by most, so that "last activity" reads like a working day.
@@ -91,9 +97,9 @@ pub(super) fn invent(
         };
         // Most began today, a few are somebody's own laptop.
         let age = quiet
-            + match chance.below(20) {
+            + match chance.below(40) {
                 0 => chance.below(10 * DAY),
-                1..=6 => chance.below(8 * 3_600),
+                1..=12 => chance.below(8 * 3_600),
                 _ => chance.below(5_400),
             };
         (
@@ -119,7 +125,7 @@ pub(super) fn invent(
         name,
         kind,
         method: Method::Password,
-        keep: kind == Kind::Console,
+        keep: kind == Kind::Console && !ended_one,
         ip: address(chance),
         user_agent: agent_text.to_owned(),
         browser: agent.browser,
@@ -144,7 +150,7 @@ fn ended(now: Timestamp, idle: u64, absolute: u64, chance: &mut Chance) -> Life 
         EndReason::IdleTimeout => {
             let last = at - Duration::from_secs(idle);
             (
-                last - seconds(chance.below(DAY), chance),
+                last - seconds(chance.below(4 * 3_600), chance),
                 last,
                 Some((at, reason)),
             )
@@ -153,12 +159,12 @@ fn ended(now: Timestamp, idle: u64, absolute: u64, chance: &mut Chance) -> Life 
             let created = at - Duration::from_secs(absolute);
             (
                 created,
-                at - seconds(chance.below(DAY), chance),
+                at - seconds(chance.below(idle), chance),
                 Some((at, reason)),
             )
         }
         _ => {
-            let used = at - seconds(chance.below(3_600), chance);
+            let used = at - seconds(chance.below(idle), chance);
             (
                 used - seconds(chance.below(2 * 3_600), chance),
                 used,

@@ -59,7 +59,10 @@ async fn whoever_is_ended_stays_out_though_the_one_who_ended_them_hung_up() {
             app.stored(id).await.ended.is_some()
         })
         .await;
-        until("its token is refused", async || !program.is_signed_in().await).await;
+        until("its token is refused", async || {
+            !program.is_signed_in().await
+        })
+        .await;
     }
 }
 

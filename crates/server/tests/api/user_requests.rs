@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::StreamExt;
 use rollcall_core::{BuiltInRole, EndReason};
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ both_databases!(
     a_record_has_exactly_these_fields,
     everything_is_one_array_newest_first,
     pages_are_linked,
+    a_stream_ends_with_the_session_that_asked_for_it,
     a_session_is_ended_once,
     one_ends_ones_own,
 );
@@ -163,6 +165,22 @@ async fn pages_are_linked() {
             .await
             .field(field);
     }
+}
+
+async fn a_stream_ends_with_the_session_that_asked_for_it() {
+    let (app, _, admin) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    for _ in 0..1_100 {
+        app.open_session(&nora, NewRow::default()).await;
+    }
+    let id = admin.session_id().await;
+    let mut parts = admin.get("/api/UserRequests").stream().await;
+    let first = parts.next().await.expect("a part").expect("a first part");
+    assert!(first.starts_with(b"[{"));
+    let other = app.browser_of(&app.admin().await).await;
+    other.delete(&format!("/api/v1/sessions/{id}")).await.done();
+    // Cut, not closed: what came so far must not look like the whole.
+    assert!(parts.next().await.expect("an end").is_err());
 }
 
 async fn a_session_is_ended_once() {

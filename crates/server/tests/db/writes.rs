@@ -38,18 +38,22 @@ async fn work_goes_on_when_whoever_asked_has_gone() {
     on_each(async |rig| {
         let acme = rig.organisation("Acme").await;
         let user = new_user(acme, "nora@acme.io");
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
         let asked = rig.db.write(move |c| {
             Box::pin(async move {
                 db::users::create(c, &user).await?;
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                begun.send(()).expect("the test waits");
+                may_go_on.await.expect("the test answers");
                 Ok(())
             })
         });
-        assert!(
-            tokio::time::timeout(Duration::from_millis(20), asked)
-                .await
-                .is_err()
-        );
+        tokio::select! {
+            _ = asked => panic!("it waits in the middle"),
+            begun = has_begun => begun.expect("it begins"),
+        }
+        // Whoever asked is gone, and only now does the work go on.
+        go_on.send(()).expect("the work waits");
         // The next write follows the first one on SQLite, and finds its e-mail taken on both.
         let twin = new_user(acme, "nora@acme.io");
         let refused = write_db!(rig, |c| db::users::create(c, &twin).await);

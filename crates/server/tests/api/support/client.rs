@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::Request;
+use axum::response::Response;
 use http::{HeaderName, HeaderValue, Method, header};
 use rollcall_core::SessionId;
 use rollcall_server::http::address::Peer;
@@ -227,7 +228,21 @@ impl Ask<'_> {
         self
     }
 
+    /// Sends it and reads the answer's body part by part.
+    pub(crate) async fn stream(self) -> BodyDataStream {
+        self.respond().await.into_body().into_data_stream()
+    }
+
     async fn send(self) -> Answer {
+        let (client, bare) = (self.client, self.bare);
+        let answer = Answer::read(self.respond().await).await;
+        if !bare {
+            client.take_over(&answer);
+        }
+        answer
+    }
+
+    async fn respond(self) -> Response {
         let mut request = Request::builder().method(self.method).uri(&self.path);
         for (name, value) in self.headers {
             request = request.header(name, value);
@@ -251,18 +266,9 @@ impl Ask<'_> {
         request
             .extensions_mut()
             .insert(Peer(SocketAddr::new(self.client.peer, 40_000)));
-        let response = self
-            .client
-            .app
-            .router()
-            .oneshot(request)
-            .await
-            .expect("the router answers everything");
-        let answer = Answer::read(response).await;
-        if !self.bare {
-            self.client.take_over(&answer);
-        }
-        answer
+        let router = self.client.app.router();
+        let answered = router.oneshot(request).await;
+        answered.expect("the router answers everything")
     }
 }
 
