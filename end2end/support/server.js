@@ -10,7 +10,11 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 /** The administrator of servers that are not asked for a first start. */
-export const ADMIN = { email: "root@rollcall.example", password: "orchard lantern copper violin", name: "Administrator" };
+export const ADMIN = {
+  email: "root@rollcall.example",
+  password: "orchard lantern copper violin",
+  name: "Administrator",
+};
 
 /** The password of users that tests create. */
 export const PASSWORD = "meadow harbour pencil saturn";
@@ -144,7 +148,9 @@ export class Server {
 
   /** An administrator and a member of the demo, as printed. */
   demoUsers() {
-    const [, administrator, member, password] = this.#printed(/Demo users, such as (\S+) and (\S+), have the password (\S+)/);
+    const [, administrator, member, password] = this.#printed(
+      /Demo users, such as (\S+) and (\S+), have the password (\S+)/,
+    );
     return { administrator: { email: administrator, password }, member: { email: member, password } };
   }
 }

@@ -154,7 +154,10 @@ export function card(page, name) {
 
 /** The rows of the table, without its head. */
 export function rows(page) {
-  return page.getByRole("table", { name: "Sessions" }).getByRole("row").filter({ has: page.getByRole("cell") });
+  return page
+    .getByRole("table", { name: "Sessions" })
+    .getByRole("row")
+    .filter({ has: page.getByRole("cell") });
 }
 
 /** Presses Tab until this has the focus, as somebody without a mouse does. */
@@ -168,5 +171,7 @@ export async function tabTo(page, target, most = 80, key = "Tab") {
 
 /** Waits for a moment, given as milliseconds since 1970: for what only time brings about. */
 export async function until(moment) {
-  await expect.poll(() => Date.now(), { timeout: moment - Date.now() + 5_000, intervals: [200] }).toBeGreaterThan(moment);
+  await expect
+    .poll(() => Date.now(), { timeout: moment - Date.now() + 5_000, intervals: [200] })
+    .toBeGreaterThan(moment);
 }

@@ -28,7 +28,9 @@ async function inspect(page, where) {
   const wide = await page.evaluate(() => {
     const { scrollWidth } = document.scrollingElement;
     if (scrollWidth <= window.innerWidth) return [];
-    const beyond = [...document.body.querySelectorAll("*")].filter((each) => each.getBoundingClientRect().right > window.innerWidth);
+    const beyond = [...document.body.querySelectorAll("*")].filter(
+      (each) => each.getBoundingClientRect().right > window.innerWidth,
+    );
     return [`${scrollWidth} px`, ...beyond.slice(0, 5).map((each) => each.outerHTML.slice(0, 100))];
   });
   expect.soft(wide, `${where} is wider than the window`).toEqual([]);
@@ -63,7 +65,12 @@ for (const [colorScheme, width] of VIEWS) {
 
     test("the dashboard, its dialog, its toast and its errors", async ({ page, another, watch }) => {
       await signIn(page, ADMIN);
-      for (const path of ["/sessions", "/sessions?q=nobody-has-this", "/sessions?state=ended&page_size=20", "/sessions?page=9&sort=user"]) {
+      for (const path of [
+        "/sessions",
+        "/sessions?q=nobody-has-this",
+        "/sessions?state=ended&page_size=20",
+        "/sessions?page=9&sort=user",
+      ]) {
         await open(page, path);
         await inspect(page, path);
       }
@@ -108,7 +115,11 @@ for (const [colorScheme, width] of VIEWS) {
         }
       }
       await page.goto("/sessions");
-      const own = await rows(page).filter({ hasText: "Current session" }).getByRole("link").first().getAttribute("href");
+      const own = await rows(page)
+        .filter({ hasText: "Current session" })
+        .getByRole("link")
+        .first()
+        .getAttribute("href");
       await open(page, `${own}/end`);
       await inspect(page, "the confirmation about one's own session");
       watch.allow(/status of 404/);
@@ -129,7 +140,12 @@ for (const [colorScheme, width] of VIEWS) {
       await end.click();
       await expect(page.getByRole("dialog")).toBeVisible();
       await inspect(page, "/account/sessions with its dialog");
-      for (const path of [confirmation, "/account/sessions/end?scope=others", "/account/sessions/end?scope=all", "/account/security"]) {
+      for (const path of [
+        confirmation,
+        "/account/sessions/end?scope=others",
+        "/account/sessions/end?scope=all",
+        "/account/security",
+      ]) {
         await open(page, path);
         await inspect(page, path);
       }

@@ -10,7 +10,9 @@ const COLUMN = { user: 0, name: 1, ip: 2, browser: 3, status: 4, created: 5, act
 const texts = async (page, column) => Promise.all((await rows(page).all()).map((row) => cell(row, column).innerText()));
 const moments = async (page, column) =>
   Promise.all(
-    (await rows(page).all()).map(async (row) => Date.parse(await cell(row, column).getByRole("time").getAttribute("datetime"))),
+    (await rows(page).all()).map(async (row) =>
+      Date.parse(await cell(row, column).getByRole("time").getAttribute("datetime")),
+    ),
   );
 
 test.beforeEach(async ({ page }) => {
@@ -98,7 +100,9 @@ test("state and kind narrow the list and stay in the address", async ({ page }) 
   await page.getByLabel("Kind").selectOption("api");
   await expect(page).toHaveURL(/kind=api/);
   await expect(page).toHaveURL(/state=ended/);
-  await expect.poll(async () => (await texts(page, COLUMN.name)).every((text) => /\bapi$/.test(text.trim()))).toBe(true);
+  await expect
+    .poll(async () => (await texts(page, COLUMN.name)).every((text) => /\bapi$/.test(text.trim())))
+    .toBe(true);
   await page.reload();
   await alive(page);
   await expect(page.getByLabel("Kind")).toHaveValue("api");
@@ -144,7 +148,9 @@ for (const [name, column, first] of columns) {
       }
     }
     if (column === COLUMN.status) {
-      const states = [seen.ascending, seen.descending].map((list) => new Set(list.map((text) => text.split("\n")[0].trim())));
+      const states = [seen.ascending, seen.descending].map(
+        (list) => new Set(list.map((text) => text.split("\n")[0].trim())),
+      );
       expect(states.every((set) => set.size === 1)).toBe(true);
       expect(states[0]).not.toEqual(states[1]);
     } else {
@@ -163,7 +169,10 @@ test("the last page, the page size and the jump lead where they say", async ({ p
   const last = Math.ceil(total / 10);
   await page.getByRole("link", { name: "Last page" }).click();
   await expect(page).toHaveURL(`/sessions?page=${last}`);
-  await expect(page.getByRole("link", { name: `Page ${last.toLocaleString("en")}` })).toHaveAttribute("aria-current", "page");
+  await expect(page.getByRole("link", { name: `Page ${last.toLocaleString("en")}` })).toHaveAttribute(
+    "aria-current",
+    "page",
+  );
   await expect(page.getByRole("link", { name: "Next page" })).toHaveCount(0);
   await expect(rows(page)).toHaveCount(total - (last - 1) * 10);
   await page.getByRole("link", { name: "First page" }).click();

@@ -36,7 +36,12 @@ test("the printed password opens nothing but the change of it", async ({ page, s
   await expect(page.getByRole("heading", { name: "Sessions", level: 1 })).toBeVisible();
 });
 
-test("the administrator sees a second browser after Refresh, ends it, and it learns why", async ({ page, server, another, watch }) => {
+test("the administrator sees a second browser after Refresh, ends it, and it learns why", async ({
+  page,
+  server,
+  another,
+  watch,
+}) => {
   const first = await signInFirst(page, server);
   await choosePassword(page, first);
   await open(page, "/sessions");
@@ -74,7 +79,9 @@ test("the administrator sees a second browser after Refresh, ends it, and it lea
 
   await end.click();
   await dialog.getByRole("button", { name: "End session" }).click();
-  await expect(page.getByRole("status").filter({ hasText: "Ended the session of Administrator, Firefox on Linux." })).toBeVisible();
+  await expect(
+    page.getByRole("status").filter({ hasText: "Ended the session of Administrator, Firefox on Linux." }),
+  ).toBeVisible();
   await expect(dialog).toBeHidden();
   await expect(rows(page).filter({ hasText: "Firefox on Linux" })).toContainText("Ended");
   await expect(card(page, "Active sessions")).toHaveText("1");

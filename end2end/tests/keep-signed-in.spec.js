@@ -33,7 +33,12 @@ test("a browser that is closed and opened again is signed out", async ({ launchO
   await profile({ launchOptions, baseURL, watch }, async (browse) => {
     await browse(async (page, context) => {
       await signIn(page, ADMIN);
-      expect(await sessionCookie(context)).toMatchObject({ expires: -1, httpOnly: true, secure: true, sameSite: "Lax" });
+      expect(await sessionCookie(context)).toMatchObject({
+        expires: -1,
+        httpOnly: true,
+        secure: true,
+        sameSite: "Lax",
+      });
     });
     await browse(async (page) => {
       await page.goto("/sessions");

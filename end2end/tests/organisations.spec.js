@@ -1,6 +1,12 @@
 import { ADMIN, PASSWORD, alive, card, expect, open, rows, serve, signIn, test } from "../support/test.js";
 
-const HARBOUR = { email: "chief@harbour.example", name: "Hanna Harbour", role: "administrator", organisation: "Harbour", password: PASSWORD };
+const HARBOUR = {
+  email: "chief@harbour.example",
+  name: "Hanna Harbour",
+  role: "administrator",
+  organisation: "Harbour",
+  password: PASSWORD,
+};
 const SAILOR = { email: "sailor@harbour.example", name: "Sami Sailor", organisation: "Harbour", password: PASSWORD };
 const FOREST = { email: "ranger@forest.example", name: "Fiona Forest", organisation: "Forest", password: PASSWORD };
 

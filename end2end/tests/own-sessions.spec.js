@@ -56,7 +56,9 @@ test("the session in use is marked, and another one is ended", async ({ page, an
   await expect(end).toBeFocused();
   await end.click();
   await dialog.getByRole("button", { name: "End session" }).click();
-  await expect(page.getByRole("status").filter({ hasText: "Ended the session of Member two, Firefox on Linux." })).toBeVisible();
+  await expect(
+    page.getByRole("status").filter({ hasText: "Ended the session of Member two, Firefox on Linux." }),
+  ).toBeVisible();
   await expect(items(page)).toHaveCount(1);
   await expect(page.getByText("This is your only active session.")).toBeVisible();
   await other.reload();

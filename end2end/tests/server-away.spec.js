@@ -2,7 +2,11 @@ import { ADMIN, alive, expect, open, rows, signIn, test } from "../support/test.
 
 test.use({ fresh: { settings: ["--demo", "60"] } });
 
-test("while the server is away the rows stay and Refresh says so; Retry works when it is back", async ({ page, server, watch }) => {
+test("while the server is away the rows stay and Refresh says so; Retry works when it is back", async ({
+  page,
+  server,
+  watch,
+}) => {
   await signIn(page, ADMIN);
   await alive(page);
   await expect(rows(page)).toHaveCount(10);

@@ -23,18 +23,26 @@ test("the page that the server sends holds its rows and cards already", async ({
 test("what the server sent stays as it was when the application takes over", async ({ page }) => {
   await signIn(page, ADMIN);
   const sent = await page.request.get("/sessions?sort=created_at&state=ended");
-  const before = await page.evaluate((html) => {
-    const parsed = new DOMParser().parseFromString(html, "text/html");
-    return [...parsed.querySelectorAll("tbody tr")].map((row) => row.cells[0].textContent + row.cells[5].textContent);
-  }, await sent.text());
+  const before = await page.evaluate(
+    (html) => {
+      const parsed = new DOMParser().parseFromString(html, "text/html");
+      return [...parsed.querySelectorAll("tbody tr")].map((row) => row.cells[0].textContent + row.cells[5].textContent);
+    },
+    await sent.text(),
+  );
   await page.goto("/sessions?sort=created_at&state=ended");
   const requests = [];
   page.on("request", (request) => requests.push(new URL(request.url()).pathname));
   await expect.poll(() => page.evaluate(() => window.rollcallIsAlive === true)).toBe(true);
-  const after = await rows(page).evaluateAll((all) => all.map((row) => row.cells[0].textContent + row.cells[5].textContent));
+  const after = await rows(page).evaluateAll((all) =>
+    all.map((row) => row.cells[0].textContent + row.cells[5].textContent),
+  );
   expect(before).toHaveLength(10);
   expect(after).toEqual(before);
-  expect(requests.filter((path) => path.startsWith("/rpc/")), "what is there is not asked for again").toEqual([]);
+  expect(
+    requests.filter((path) => path.startsWith("/rpc/")),
+    "what is there is not asked for again",
+  ).toEqual([]);
 });
 
 test("without WebAssembly every page still works, by forms and links", async ({ page, another, watch }) => {

@@ -12,7 +12,10 @@ const civil = (moment, timeZone) => {
 async function expectZone(page, zone) {
   const shown = page.getByText(/^as of \d\d:\d\d:\d\d /);
   await expect(shown).toHaveText(new RegExp(`^as of \\d\\d:\\d\\d:\\d\\d ${zone}$`));
-  const created = rows(page).first().getByRole("time").filter({ hasText: /^\d{4}-/ });
+  const created = rows(page)
+    .first()
+    .getByRole("time")
+    .filter({ hasText: /^\d{4}-/ });
   await expect(created).toHaveText(civil(await created.getAttribute("datetime"), zone));
   await expect(created).toHaveAttribute("title", new RegExp(`^\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d ${zone}$`));
   const hour = (await shown.innerText()).slice("as of ".length, "as of ".length + 2);

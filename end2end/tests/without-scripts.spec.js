@@ -14,7 +14,9 @@ test("a wrong password is said in words, and the right one leads where one wante
   await page.goto("/sessions?q=cedar");
   await expect(page).toHaveURL("/sign-in?next=%2Fsessions%3Fq%3Dcedar");
   await fillSignIn(page, { ...ADMIN, password: "not the right password" });
-  await expect(page.getByRole("alert")).toContainText("E-mail or password is wrong, or the account is locked or disabled.");
+  await expect(page.getByRole("alert")).toContainText(
+    "E-mail or password is wrong, or the account is locked or disabled.",
+  );
   await expect(page.getByRole("heading", { name: "Sign in" })).toBeVisible();
   await fillSignIn(page, ADMIN);
   await expect(page).toHaveURL("/sessions?q=cedar");
@@ -83,7 +85,11 @@ test("a session is ended by way of a page that asks first", async ({ page, anoth
   await expect(why).toHaveCount(0);
 });
 
-test("one's own sessions: end one, end the others, change the password, sign out", async ({ page, another, server }) => {
+test("one's own sessions: end one, end the others, change the password, sign out", async ({
+  page,
+  another,
+  server,
+}) => {
   const { member } = server.demoUsers();
   const device = async (options) => {
     const browser = await another(options);

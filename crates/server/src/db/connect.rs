@@ -1,5 +1,7 @@
 //! Opening the database, reading from it, closing it.
 
+use std::fs::OpenOptions;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,6 +101,19 @@ impl Place {
     }
 }
 
+// For its owner alone from the first byte on, whatever the folder is; SQLite gives the mode of this file
+// to those that it puts beside it. A file that is there keeps its mode.
+fn create_privately(file: &Path) -> Result<(), DbError> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(file)
+        .map(drop)
+        .map_err(|_| DbError::Unreachable)
+}
+
 impl Database {
     /// Opens the database at `sqlite:PATH` or `postgres://…`, takes the single-server lock if
     /// `options.exclusive`, and brings the tables up to date.
@@ -114,8 +129,8 @@ impl Database {
         };
         let inner = match place {
             Place::Sqlite(connect) => {
+                create_privately(connect.get_filename())?;
                 let open = connect
-                    .create_if_missing(true)
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .foreign_keys(true)
@@ -129,7 +144,7 @@ impl Database {
                     .max_connections(options.readers.max(1))
                     .acquire_timeout(PATIENCE)
                     .test_before_acquire(false)
-                    .connect_with(open.clone().create_if_missing(false).read_only(true))
+                    .connect_with(open.clone().read_only(true))
                     .await
                     .map_err(connect_error)?;
                 Inner {

@@ -212,3 +212,24 @@ async fn connections_that_postgresql_cuts_are_made_again_and_so_is_the_lock() {
     );
     rig.stop().await;
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_is_for_its_owner_alone() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let url = format!("sqlite:{}", folder.path().join("rollcall.db").display());
+    let db = Database::connect(&url, DatabaseOptions::default())
+        .await
+        .unwrap();
+    db.write(|c| Box::pin(async move { Ok(c.execute_unprepared("SELECT 1").await?) }))
+        .await
+        .unwrap();
+    for name in ["rollcall.db", "rollcall.db-wal", "rollcall.db-shm"] {
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().mode();
+        assert_eq!(mode & 0o077, 0, "{name} {mode:o}");
+    }
+    db.close().await;
+}
