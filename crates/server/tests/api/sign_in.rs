@@ -426,21 +426,21 @@ async fn a_request_that_cannot_be_read_names_its_field() {
         .body("application/json", twice)
         .await
         .field("email");
-    for body in [
-        "",
-        "{",
-        "[]",
-        "null",
-        "\"x\"",
-        r#"{"email":5,"password":"x"}"#,
-        r#"{"email":"a","password":"x","keep":"yes"}"#,
-        "\u{feff}{}",
-    ] {
+    for body in ["", "{", "[]", "null", "\"x\"", "\u{feff}{}"] {
         let answer = anon
             .ask(http::Method::POST, "/api/v1/sign-in")
             .body("application/json", body)
             .await;
         answer.problem(400, "malformed_body");
+    }
+    for (body, field) in [
+        (json!({ "email": 5, "password": "x" }), "email"),
+        (
+            json!({ "email": "a", "password": "x", "keep": "yes" }),
+            "keep",
+        ),
+    ] {
+        anon.post("/api/v1/sign-in", body).await.field(field);
     }
     anon.post("/api/v1/sign-in?email=nora@acme.test", good.clone())
         .await
