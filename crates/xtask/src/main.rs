@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** one command per file, and nothing here is needed by the server at run time.
 
+mod bench;
 mod bundle;
 mod compress;
 mod css;
@@ -43,6 +44,8 @@ enum Command {
     Dev(dev::Args),
     /// Run every test, those in a real browser included.
     Test(test::Args),
+    /// Measure speed, sizes and memory, each beside what it is compared with.
+    Bench(bench::Args),
     /// Write the generated files: the list of settings and the OpenAPI document.
     Gen(generate::Args),
     /// Check formatting, lints (host and WebAssembly) and documentation.
@@ -66,6 +69,7 @@ fn run_command(command: Command) -> Result<()> {
         Command::Run(args) => run::command(args),
         Command::Dev(args) => dev::command(args),
         Command::Test(args) => test::command(args),
+        Command::Bench(args) => bench::command(args),
         Command::Gen(args) => generate::command(args),
         Command::Lint => lint::command(),
     }

@@ -36,6 +36,8 @@ pub(super) const ORGANISATIONS: [Organisation; 5] = [
     },
 ];
 
+const OUTSIDE: &str = "gmail.example";
+
 const FIRST: [&str; 32] = [
     "Nora", "Amir", "Lucía", "Jonas", "Priya", "Chidi", "Mei", "Oskar", "Fatima", "Liam", "Ingrid",
     "Kenji", "Zofia", "Mateo", "Aisha", "Thomas", "Elif", "Noah", "Sofia", "Hugo", "Leila",
@@ -151,12 +153,15 @@ fn person(number: usize, chance: &mut Chance) -> Person {
         _ if chance.one_in(10) => BuiltInRole::QualityManager,
         _ => BuiltInRole::Member,
     };
+    // Some come from outside and bring an address of their own.
+    let outside = place > 2 && chance.one_in(8);
     // After the first round names repeat; a number keeps the addresses apart.
-    let mark = if place == 0 {
-        String::new()
-    } else {
-        format!("{place}")
+    let mark = match (outside, place) {
+        (true, _) => number.to_string(),
+        (false, 0) => String::new(),
+        (false, _) => place.to_string(),
     };
+    let domain = if outside { OUTSIDE } else { domain };
     Person {
         id,
         email: format!("{}.{}{mark}@{domain}", plain(first), plain(last)),

@@ -46,6 +46,18 @@ fn find_chromium() -> Option<PathBuf> {
         .or_else(|| Some(PathBuf::from(MAC)).filter(|path| path.is_file()))
 }
 
+/// What the benchmark measures with: wrk makes load, valgrind counts instructions.
+pub(crate) fn measuring() -> Result<()> {
+    let missing: Vec<_> = ["wrk", "valgrind"]
+        .into_iter()
+        .filter(|name| paths::which(name).is_none())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    debian::install(&missing, "programs that the benchmark measures with")
+}
+
 /// Clippy of Debian's compiler: only its own can read what that compiler builds.
 pub(crate) fn other_clippy() -> Result<Command> {
     let program = Path::new("/usr/bin/cargo-clippy");

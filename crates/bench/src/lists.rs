@@ -1,0 +1,222 @@
+//! Lists, searches, orders, deep pages and cards over a million sessions, in process, on each database,
+//! for everything and for one organisation.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use rollcall_core::{OrganisationId, SessionQuery, Timestamp};
+use rollcall_server::clock::{Clock, SystemClock};
+use rollcall_server::db::{Database, Scope, session_list};
+use sea_orm::{ConnectionTrait, Statement};
+
+use crate::explain::Explaining;
+use crate::report::{Report, ms, p95};
+use crate::{Args, Part, data};
+
+/// How often each list is asked for.
+const TIMES: usize = 20;
+const LIMIT: Duration = Duration::from_millis(50);
+const ORDERS: [&str; 8] = [
+    "user",
+    "name",
+    "ip",
+    "browser",
+    "state",
+    "created_at",
+    "last_activity_at",
+    "duration",
+];
+/// Common, frequent, rare, absent; addresses of both kinds; the start of a name.
+const WORDS: [&str; 12] = [
+    "gmail",
+    "10.0.",
+    "firefox",
+    "rossi",
+    "nora.rossi",
+    "2001:db8:",
+    "192.168.7",
+    "work",
+    "example",
+    "kenji.tanaka4",
+    "203.0.113.25",
+    "xyzzy",
+];
+const SHORT_WORDS: [&str; 4] = ["ib", "10", "zz", "a"];
+
+pub(crate) async fn measure(args: &Args, report: &mut Report) -> Result<()> {
+    let folder = data::rows(&args.data, args.rows).await?;
+    on("SQLite", &data::sqlite(&folder), args, report).await?;
+    if let Some(superuser) = &args.postgres {
+        let url = data::postgres(superuser, "rollcall_bench_rows").await?;
+        let folder = args.data.join("rows-postgres");
+        let _ = std::fs::remove_dir_all(&folder);
+        data::fill(&folder, &url, args.rows).await?;
+        on("PostgreSQL", &url, args, report).await?;
+    }
+    Ok(())
+}
+
+/// A kind of question: what it is called, what is asked, and how long it may take.
+struct Question {
+    what: &'static str,
+    aim: &'static str,
+    limit: Duration,
+    queries: Vec<String>,
+}
+
+async fn on(name: &str, url: &str, args: &Args, report: &mut Report) -> Result<()> {
+    let db = data::open(url).await?;
+    let now = SystemClock::default().now();
+    let scopes = [
+        ("all", Scope::All),
+        ("one organisation", Scope::Organisation(largest(&db).await?)),
+    ];
+    if args.explain {
+        return explain(name, &db, now).await;
+    }
+    if !args.wants(Part::Lists) {
+        return Ok(());
+    }
+    eprintln!("==> lists of {} sessions, {name}", args.rows);
+    for question in questions(args.rows, name == "SQLite") {
+        for (reach, scope) in &scopes {
+            let (times, worst) = ask(&db, *scope, &question.queries, now).await?;
+            let p95 = p95(times);
+            report.line(
+                &format!("{} ({reach}, {name})", question.what),
+                format!("p95 {} (slowest {})", ms(p95), worst),
+                question.aim,
+                p95 <= question.limit,
+            );
+        }
+    }
+    let mut times = Vec::new();
+    for (reach, scope) in scopes {
+        times.clear();
+        for _ in 0..TIMES * 5 {
+            let begun = Instant::now();
+            session_list::stats(db.reader(), scope, now).await?;
+            times.push(begun.elapsed());
+        }
+        let p95 = p95(times.clone());
+        report.line(
+            &format!("the four cards ({reach}, {name})"),
+            format!("p95 {}", ms(p95)),
+            "p95 20 ms",
+            p95 <= Duration::from_millis(20),
+        );
+    }
+    db.close().await;
+    Ok(())
+}
+
+fn questions(rows: u32, sqlite: bool) -> Vec<Question> {
+    let both = |query: &str| [format!("{query}-"), query.to_owned()];
+    let orders = ORDERS.iter().flat_map(|order| {
+        let [down, up] = both("sort=");
+        [format!("{down}{order}"), format!("{up}{order}")]
+    });
+    let deep_limit = Duration::from_millis(if sqlite { 50 } else { 150 });
+    let deep_aim = if sqlite { "50 ms" } else { "150 ms" };
+    // Page 50,000 of ten rows, or the middle of fewer rows.
+    let middle = (rows / 20).max(1);
+    vec![
+        Question {
+            what: "first page, every order",
+            aim: "p95 50 ms",
+            limit: LIMIT,
+            queries: orders.clone().collect(),
+        },
+        Question {
+            what: "first page of the active, of the ended, of a kind, every order",
+            aim: "p95 50 ms",
+            limit: LIMIT,
+            queries: ["state=active", "state=ended", "kind=api"]
+                .iter()
+                .flat_map(|filter| orders.clone().map(move |order| format!("{filter}&{order}")))
+                .collect(),
+        },
+        Question {
+            what: "search of three or more letters, newest first",
+            aim: "p95 50 ms",
+            limit: LIMIT,
+            queries: WORDS.iter().map(|word| format!("q={word}")).collect(),
+        },
+        Question {
+            what: "search of three or more letters, every order",
+            aim: "p95 50 ms",
+            limit: LIMIT,
+            queries: WORDS
+                .iter()
+                .flat_map(|word| orders.clone().map(move |order| format!("q={word}&{order}")))
+                .collect(),
+        },
+        Question {
+            what: "search of one or two letters, newest first",
+            aim: "feels instant",
+            limit: Duration::from_millis(100),
+            queries: SHORT_WORDS.iter().map(|word| format!("q={word}")).collect(),
+        },
+        Question {
+            what: "page 50,000, newest first",
+            aim: deep_aim,
+            limit: deep_limit,
+            queries: vec![format!("page={middle}")],
+        },
+        Question {
+            what: "10,000 rows deep, every order",
+            aim: deep_aim,
+            limit: deep_limit,
+            queries: orders.map(|order| format!("{order}&page=1000")).collect(),
+        },
+    ]
+}
+
+/// Asks everything some times, and names what took longest.
+async fn ask(
+    db: &Database,
+    scope: Scope,
+    queries: &[String],
+    now: Timestamp,
+) -> Result<(Vec<Duration>, String)> {
+    let mut times = Vec::new();
+    let mut worst = (Duration::ZERO, String::new());
+    for text in queries {
+        let query = SessionQuery::parse(text).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let mut here = Vec::new();
+        for _ in 0..TIMES {
+            let begun = Instant::now();
+            session_list::list(db.reader(), scope, &query, now).await?;
+            here.push(begun.elapsed());
+        }
+        here.sort_unstable();
+        let middle = here[here.len() / 2];
+        if middle > worst.0 {
+            worst = (middle, text.clone());
+        }
+        times.extend(here);
+    }
+    Ok((times, format!("`{}`, median {}", worst.1, ms(worst.0))))
+}
+
+async fn explain(name: &str, db: &Database, now: Timestamp) -> Result<()> {
+    let explaining = Explaining::new(db.reader());
+    for question in questions(1_000_000, true) {
+        for text in question.queries {
+            let query = SessionQuery::parse(&text).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+            session_list::list(&explaining, Scope::All, &query, now).await?;
+            explaining.print(&format!("{name}: {}: {text}", question.what));
+        }
+    }
+    Ok(())
+}
+
+async fn largest(db: &Database) -> Result<OrganisationId> {
+    let statement = Statement::from_string(
+        db.reader().get_database_backend(),
+        "SELECT organisation_id FROM session GROUP BY 1 ORDER BY count(*) DESC LIMIT 1",
+    );
+    let row = db.reader().query_one_raw(statement).await?;
+    let row = row.ok_or_else(|| anyhow::anyhow!("there are no sessions"))?;
+    Ok(OrganisationId(row.try_get("", "organisation_id")?))
+}
