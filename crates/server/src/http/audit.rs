@@ -1,10 +1,10 @@
 //! The audit trail.
 
-use axum::Json;
 use rollcall_core::{AuditEvent, AuditQuery, Backend, Page};
 
 use super::extract::{Asking, Parameters};
 use super::openapi::AuditListParameters;
+use super::respond::Json;
 use crate::error::{ApiError, ProblemDocument};
 
 /// Audit events, newest first. Needs `audit.view`.

@@ -1,6 +1,5 @@
 //! The caller's own account and sessions.
 
-use axum::Json;
 use axum::response::Response;
 use rollcall_core::{
     Backend, ChangePassword, Me, OwnScope, Page, Session, SessionId, SessionQuery,
@@ -10,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::extract::{Asking, Body, Id, NoParameters, Parameters, switch};
 use super::openapi::SessionListParameters;
-use super::respond::done;
+use super::respond::{Json, done};
 use crate::error::{ApiError, ProblemDocument};
 
 /// Who is asking, what they may do, and through which session.

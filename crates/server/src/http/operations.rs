@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{MatchedPath, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
@@ -11,7 +10,7 @@ use serde_json::json;
 
 use super::Shared;
 use super::request::Asked;
-use super::respond;
+use super::respond::{self, Json};
 use crate::telemetry;
 
 /// The process lives. Asks nothing of the database.

@@ -26,6 +26,26 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// An answer in JSON.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: serde::Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        // Room for one session: the most frequent answer is written without growing.
+        let mut body = Vec::with_capacity(2_048);
+        match serde_json::to_writer(&mut body, &self.0) {
+            Ok(()) => {
+                let mut response = Body::from(body).into_response();
+                let json = HeaderValue::from_static("application/json");
+                response.headers_mut().reserve(12);
+                response.headers_mut().insert(header::CONTENT_TYPE, json);
+                response
+            }
+            Err(_) => with(Error::Internal.into()),
+        }
+    }
+}
+
 /// An error in the shape that its asker can read: a problem document for programs, our own error for our
 /// own client, a page for people.
 pub(super) fn in_shape(http: &Http, asked: &Asked, error: ApiError, routed: bool) -> Response {

@@ -1,6 +1,5 @@
 //! Every session that the caller may see.
 
-use axum::Json;
 use axum::response::Response;
 use rollcall_core::{Backend, Page, Session, SessionId, SessionQuery, SessionStats};
 use serde::Deserialize;
@@ -8,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::extract::{Asking, Id, NoParameters, OptionalBody, Parameters};
 use super::openapi::SessionListParameters;
-use super::respond::done;
+use super::respond::{Json, done};
 use crate::error::{ApiError, ProblemDocument};
 
 /// Sessions, newest first unless `sort` says otherwise. Needs `sessions.view`.

@@ -1,13 +1,12 @@
 //! Signing in and out.
 
-use axum::Json;
 use axum::response::Response;
 use rollcall_core::{Backend, Session, SignIn};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Asking, Body, NoParameters};
-use super::respond::done;
+use super::respond::{Json, done};
 use crate::error::{ApiError, ProblemDocument};
 
 /// What a program or a form sends to sign in.
