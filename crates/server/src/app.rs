@@ -8,12 +8,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use rollcall_core::Email;
+use sea_orm::DatabaseConnection;
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock, OsRandom, Random, SystemClock};
 use crate::config::{Settings, StorageSettings};
-use crate::db::{Database, DatabaseOptions, DbError};
+use crate::db::{self, Database, DatabaseOptions, DbError};
 use crate::service::first_start::{NamedAdministrator, OneTimePassword};
 use crate::service::{Service, ServiceConfig, Timeouts};
 use crate::{demo, http, jobs, telemetry};
@@ -152,6 +153,16 @@ pub async fn open(
     let (clock, random) = (Arc::new(SystemClock::default()), Arc::new(OsRandom));
     let (service, _) = open_with(storage, config, exclusive, clock, random).await?;
     Ok(service)
+}
+
+/// Opens the database for a command that only reads it, beside a server if there is one.
+///
+/// # Errors
+/// In words.
+pub async fn open_to_read(storage: &StorageSettings) -> anyhow::Result<DatabaseConnection> {
+    db::open_to_read(&storage.database_url())
+        .await
+        .context("--database: it cannot be opened")
 }
 
 async fn open_with(

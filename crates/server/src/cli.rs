@@ -1,4 +1,4 @@
-//! The command line: `serve` (also without saying so), `users`, `settings`, `openapi`.
+//! The command line: `serve` (also without saying so), `users`, `audit`, `settings`, `openapi`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -8,6 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::config::{Settings, document, file};
 use crate::telemetry;
 
+mod audit;
 mod serve;
 mod users;
 
@@ -26,6 +27,9 @@ enum Command {
     /// Creates and unlocks users and resets passwords, on the database itself.
     #[command(subcommand)]
     Users(users::UsersCommand),
+    /// Checks the audit trail.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Lists every setting.
     Settings {
         /// As docs/configuration.md.
@@ -49,6 +53,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Users(command) => {
             telemetry::start_quietly();
             in_runtime(users::run(command))
+        }
+        Command::Audit(command) => {
+            telemetry::start_quietly();
+            in_runtime(audit::run(command))
         }
         Command::Settings { markdown } => {
             let serve = serve_command();
@@ -111,7 +119,7 @@ fn parse(arguments: &[OsString], environment_file: Option<OsString>) -> Result<C
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     let path = file::named_in(arguments, environment_file);
-    if let Some(path) = path.filter(|_| matches!(name, "serve" | "users")) {
+    if let Some(path) = path.filter(|_| matches!(name, "serve" | "users" | "audit")) {
         let pairs = file::read(&path).map_err(Refusal::Words)?;
         command = file::apply(command, name, "serve", pairs)
             .map_err(|words| Refusal::Words(format!("{}: {words}", path.display())))?;

@@ -8,6 +8,7 @@
 mod support;
 
 mod audit;
+mod audit_verify;
 mod browser_safety;
 mod contract;
 mod credentials;
