@@ -30,12 +30,13 @@ mod search_index;
 mod search_text;
 pub mod session_list;
 pub mod sessions;
+pub mod snapshot;
 mod sql;
 mod sweep;
 pub mod users;
 mod writer;
 
-pub use connect::{Database, DatabaseOptions};
+pub use connect::{Database, DatabaseHold, DatabaseOptions};
 pub use error::DbError;
 pub use read_only::open_to_read;
 pub use records::{

@@ -345,6 +345,7 @@ async fn in_savepoint(outer: &DatabaseTransaction, job: &mut Box<dyn Job>) -> Re
 fn again(error: &DbError) -> DbError {
     match error {
         DbError::Busy => DbError::Busy,
+        DbError::Damaged => DbError::Damaged,
         DbError::Other(error) => DbError::Other(error.clone()),
         _ => DbError::Unreachable,
     }

@@ -32,8 +32,9 @@ impl fmt::Display for Whole {
             None => f.write_str("The audit trail is whole: it has no events yet."),
             Some(at) => write!(
                 f,
-                "The audit trail is whole: {} events, the last at {at}.",
-                self.events
+                "The audit trail is whole: {} event{}, the last at {at}.",
+                self.events,
+                if self.events == 1 { "" } else { "s" }
             ),
         }
     }
