@@ -155,9 +155,14 @@ impl Database {
                     .pragma("cache_size", "-16000")
                     // A burst of writes must not leave a large file behind for ever.
                     .pragma("journal_size_limit", "67108864");
+                if std::fs::metadata(open.get_filename()).is_ok_and(|file| file.len() > 0) {
+                    // Before anything is opened to be written: what is torn is not made worse.
+                    let look = super::read_only::open_to_read(url).await?;
+                    let sound = super::snapshot::check_quickly(&look).await;
+                    look.close().await?;
+                    sound?;
+                }
                 let connection = writer::open_sqlite(&open).await?;
-                // Before anything is written: what is torn is not made worse.
-                super::snapshot::check_quickly(&connection).await?;
                 migrate(&connection, url, options.exclusive).await?;
                 let reader = SqlitePoolOptions::new()
                     .max_connections(options.readers.max(1))

@@ -6,6 +6,7 @@ use sea_orm::sqlx::sqlite::SqlitePoolOptions;
 
 use super::connect::{PATIENCE, Place, connect_error};
 use super::error::DbError;
+use super::writer::RECOVERY;
 
 /// One connection that cannot write, takes no lock and makes no tables.
 ///
@@ -20,7 +21,8 @@ pub async fn open_to_read(url: &str) -> Result<DatabaseConnection, DbError> {
                 .busy_timeout(PATIENCE);
             let pool = SqlitePoolOptions::new()
                 .max_connections(1)
-                .acquire_timeout(PATIENCE)
+                // After a crash the first connection reads the whole log, which may be large.
+                .acquire_timeout(RECOVERY)
                 .connect_with(options)
                 .await
                 .map_err(connect_error)?;

@@ -76,35 +76,41 @@ WHERE coalesce(r.total, 0) <> c.total OR coalesce(r.active, 0) <> c.active
     OR coalesce(r.ended_ms, 0) <> c.ended_ms OR coalesce(r.active_created_ms, 0) <> c.active_created_ms";
 
 async fn a_backup_taken_under_load_is_whole_when_restored() {
-    let (app, _, admin) = TestApp::start().with_admin().await;
-    let nora = app.member().await;
+    let (app, _, _) = TestApp::start()
+        .with(&["--rotate-every", "10s"])
+        .with_admin()
+        .await;
+    let (nora, root) = (app.member().await, app.admin().await);
     app.restart().await;
-    let (kept, _) = app.open_session(&nora, NewRow::default()).await;
+    let keep = NewRow {
+        keep: true,
+        ..NewRow::default()
+    };
+    let (kept, _) = app.open_session(&nora, keep).await;
     let (over, rounds) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),
     );
     let mut load = Vec::new();
     for worker in 0..4 {
-        let (app, nora, over, rounds) = (app.clone(), nora.clone(), over.clone(), rounds.clone());
-        let admin = app.holding(&admin.token().expect("a token"));
+        let (app, nora, root) = (app.clone(), nora.clone(), root.clone());
+        let (over, rounds) = (over.clone(), rounds.clone());
         load.push(tokio::spawn(async move {
-            let mut program = app.program_of(&nora).await;
+            let who = if worker == 0 { root } else { nora.clone() };
+            let mut program = app.program_of(&who).await;
             while !over.load(Ordering::Acquire) {
                 match worker {
-                    // Ends, and sign-ins behind them.
+                    // Ends. Time flies here: some of the sessions have expired before.
                     0 => {
                         let (id, _) = app.open_session(&nora, NewRow::default()).await;
-                        admin.delete(&format!("/api/v1/sessions/{id}")).await.done();
+                        program.delete(&format!("/api/v1/sessions/{id}")).await;
                     }
                     1 => drop(app.anonymous().sign_in(&nora).await.ok()),
-                    // Rotations: each of these is the first after more than five minutes.
-                    _ => {
-                        app.advance(minutes(6));
-                        if !program.is_signed_in().await {
-                            program = app.program_of(&nora).await;
-                        }
-                    }
+                    // Rotations: each of these comes long enough after the last.
+                    _ => app.advance(seconds(11)),
+                }
+                if !program.is_signed_in().await {
+                    program = app.program_of(&who).await;
                 }
                 rounds.fetch_add(1, Ordering::AcqRel);
             }
