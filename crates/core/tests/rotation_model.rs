@@ -17,6 +17,9 @@
 //!   of a commit before the clock moves on. Reading the stored row and keeping it in the cache is one step.
 //! - A secret is the number of its generation: that HMAC makes the same successor each time, and that nobody
 //!   guesses one, is not the model's business.
+//!
+//! That is 829,162 states with one jar and 1,006,651 with tokens of their own: about a quarter of a minute of one
+//! core each, without optimisation.
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
