@@ -32,6 +32,8 @@ words!(
         PasswordReset = "password.reset",
         /// Two credentials came with one request, as in cookie tossing.
         CredentialsAmbiguous = "credentials.ambiguous",
+        /// A backup was put in place, and all sessions in it ended.
+        BackupRestored = "backup.restored",
     }
 );
 

@@ -53,7 +53,10 @@ pub fn judge(
 ) -> Verdict {
     match (standing, first_used_at) {
         (Standing::Current, None) => Verdict::AcceptFirstUse,
-        (Standing::Current, Some(used)) if used + rotate_every <= now => Verdict::Rotate,
+        // Not before its predecessor's grace is over: that would be retired from one moment to the next.
+        (Standing::Current, Some(used)) if used + rotate_every <= now && used + GRACE < now => {
+            Verdict::Rotate
+        }
         (Standing::Current, Some(_)) => Verdict::Accept,
         (Standing::Predecessor, None) => Verdict::AnswerSuccessor,
         (Standing::Predecessor, Some(used)) if now <= used + GRACE => Verdict::AcceptLate,
@@ -102,6 +105,13 @@ mod tests {
             judge(Standing::Predecessor, Some(at(0)), at(11), EVERY),
             Verdict::Theft
         );
+    }
+
+    #[test]
+    fn a_token_does_not_rotate_within_the_grace_of_the_one_before() {
+        let judged = |now| judge(Standing::Current, Some(at(0)), now, SHORTEST_ROTATE_EVERY);
+        assert_eq!(judged(at(10)), Verdict::Accept);
+        assert_eq!(judged(Timestamp(at(10).0 + 1)), Verdict::Rotate);
     }
 
     #[test]

@@ -8,15 +8,16 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use rollcall_core::Email;
+use sea_orm::DatabaseConnection;
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock, OsRandom, Random, SystemClock};
 use crate::config::{Settings, StorageSettings};
-use crate::db::{Database, DatabaseOptions, DbError};
+use crate::db::{self, Database, DatabaseOptions, DbError};
 use crate::service::first_start::{NamedAdministrator, OneTimePassword};
 use crate::service::{Service, ServiceConfig, Timeouts};
-use crate::{demo, http, jobs, telemetry};
+use crate::{backup, demo, http, jobs, telemetry};
 
 /// A server that is ready to be run.
 #[derive(Debug)]
@@ -154,6 +155,16 @@ pub async fn open(
     Ok(service)
 }
 
+/// Opens the database for a command that only reads it, beside a server if there is one.
+///
+/// # Errors
+/// In words.
+pub async fn open_to_read(storage: &StorageSettings) -> anyhow::Result<DatabaseConnection> {
+    db::open_to_read(&storage.database_url())
+        .await
+        .context("--database: it cannot be opened")
+}
+
 async fn open_with(
     storage: &StorageSettings,
     config: ServiceConfig,
@@ -164,6 +175,7 @@ async fn open_with(
     let folder = &storage.data_dir;
     make_private_folder(folder)
         .with_context(|| format!("--data-dir {}: the folder cannot be made", folder.display()))?;
+    backup::refuse_half_restored(folder)?;
     let options = DatabaseOptions {
         exclusive,
         ..DatabaseOptions::default()
@@ -171,6 +183,9 @@ async fn open_with(
     let db = match Database::connect(&storage.database_url(), options).await {
         Ok(db) => db,
         Err(DbError::Held(holder)) => anyhow::bail!(holder),
+        Err(DbError::Damaged) => anyhow::bail!(
+            "the file of the database is torn or damaged, and nothing was changed in it; `rollcall restore` puts a backup in its place"
+        ),
         Err(error) => return Err(error).context("--database: it cannot be opened"),
     };
     let service = Service::start(config, db.clone(), clock, random).await?;
@@ -178,7 +193,7 @@ async fn open_with(
 }
 
 // The folder holds the audit key and the sessions: nobody else's business.
-fn make_private_folder(folder: &std::path::Path) -> std::io::Result<()> {
+pub(crate) fn make_private_folder(folder: &std::path::Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

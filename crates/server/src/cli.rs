@@ -1,4 +1,5 @@
-//! The command line: `serve` (also without saying so), `users`, `settings`, `openapi`.
+//! The command line: `serve` (also without saying so), `users`, `audit`,
+//! `backup`, `restore`, `settings`, `openapi`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -8,6 +9,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::config::{Settings, document, file};
 use crate::telemetry;
 
+mod audit;
+mod backup;
 mod serve;
 mod users;
 
@@ -26,6 +29,14 @@ enum Command {
     /// Creates and unlocks users and resets passwords, on the database itself.
     #[command(subcommand)]
     Users(users::UsersCommand),
+    /// Checks the audit trail.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Copies the database, the audit key and the noted end of the trail into a new folder, beside a running server.
+    Backup(backup::BackupArguments),
+    /// Checks a backup, ends every session that it knows, and puts it in place. Refused while a server runs on the
+    /// database. With PostgreSQL run pg_restore first.
+    Restore(backup::RestoreArguments),
     /// Lists every setting.
     Settings {
         /// As docs/configuration.md.
@@ -49,6 +60,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Users(command) => {
             telemetry::start_quietly();
             in_runtime(users::run(command))
+        }
+        Command::Audit(command) => {
+            telemetry::start_quietly();
+            in_runtime(audit::run(command))
+        }
+        Command::Backup(arguments) => {
+            telemetry::start_quietly();
+            in_runtime(backup::back_up(arguments))
+        }
+        Command::Restore(arguments) => {
+            telemetry::start_quietly();
+            in_runtime(backup::restore(arguments))
         }
         Command::Settings { markdown } => {
             let serve = serve_command();
@@ -111,7 +134,9 @@ fn parse(arguments: &[OsString], environment_file: Option<OsString>) -> Result<C
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     let path = file::named_in(arguments, environment_file);
-    if let Some(path) = path.filter(|_| matches!(name, "serve" | "users")) {
+    if let Some(path) =
+        path.filter(|_| matches!(name, "serve" | "users" | "audit" | "backup" | "restore"))
+    {
         let pairs = file::read(&path).map_err(Refusal::Words)?;
         command = file::apply(command, name, "serve", pairs)
             .map_err(|words| Refusal::Words(format!("{}: {words}", path.display())))?;

@@ -12,6 +12,7 @@
 
 pub mod attempts;
 pub mod audit;
+pub mod audit_check;
 pub mod bulk;
 mod connect;
 mod counters;
@@ -22,19 +23,22 @@ mod life;
 mod lock;
 mod migration;
 pub mod organisations;
+mod read_only;
 pub mod records;
 mod scope;
 mod search_index;
 mod search_text;
 pub mod session_list;
 pub mod sessions;
+pub mod snapshot;
 mod sql;
 mod sweep;
 pub mod users;
 mod writer;
 
-pub use connect::{Database, DatabaseOptions};
+pub use connect::{Database, DatabaseHold, DatabaseOptions};
 pub use error::DbError;
+pub use read_only::open_to_read;
 pub use records::{
     AuditRecord, Authority, Installation, NewSession, NewUser, OrganisationRecord, SessionRecord,
     StoredAuditEvent, Swept, Touch, UserRecord,

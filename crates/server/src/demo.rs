@@ -19,6 +19,9 @@ use crate::service::password::{Hasher, Password};
 mod people;
 mod sessions;
 
+/// The file in the data folder that holds the password of the demo users.
+pub(crate) const NOTE: &str = "demo";
+
 /// What to tell about the demo at each start.
 #[derive(Clone, Debug)]
 pub struct Demo {
@@ -106,7 +109,7 @@ struct Note(PathBuf);
 
 impl Note {
     fn beside(folder: &Path) -> Self {
-        Self(folder.join("demo"))
+        Self(folder.join(NOTE))
     }
 
     fn read(&self) -> anyhow::Result<Option<Demo>> {

@@ -275,7 +275,7 @@ impl Service {
     /// Turns a database error into what callers see, notes it in the log, and closes the protected
     /// routes when the database is gone.
     fn database_error(&self, error: DbError) -> Error {
-        if matches!(error, DbError::Unreachable) {
+        if matches!(error, DbError::Unreachable | DbError::Damaged) {
             self.note_reachable(false);
         }
         tracing::error!(error = %error, "the database refused");

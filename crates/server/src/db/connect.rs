@@ -63,6 +63,22 @@ struct Inner {
     lock: Mutex<Option<ServerLock>>,
 }
 
+/// The single-server lock of a database that is not open here.
+pub struct DatabaseHold(ServerLock);
+
+impl DatabaseHold {
+    /// Lets go of it.
+    pub async fn release(self) {
+        self.0.release().await;
+    }
+}
+
+impl std::fmt::Debug for DatabaseHold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DatabaseHold")
+    }
+}
+
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Database")
@@ -119,7 +135,8 @@ impl Database {
     /// `options.exclusive`, and brings the tables up to date.
     ///
     /// # Errors
-    /// `Held` with a sentence that names who holds the lock; `Unreachable` where it cannot be opened.
+    /// `Held` with a sentence that names who holds the lock; `Damaged` where a quick look at SQLite's file
+    /// finds it torn; `Unreachable` where it cannot be opened.
     pub async fn connect(url: &str, options: DatabaseOptions) -> Result<Self, DbError> {
         let place = Place::parse(url)?;
         let lock = if options.exclusive {
@@ -138,6 +155,13 @@ impl Database {
                     .pragma("cache_size", "-16000")
                     // A burst of writes must not leave a large file behind for ever.
                     .pragma("journal_size_limit", "67108864");
+                if std::fs::metadata(open.get_filename()).is_ok_and(|file| file.len() > 0) {
+                    // Before anything is opened to be written: what is torn is not made worse.
+                    let look = super::read_only::open_to_read(url).await?;
+                    let sound = super::snapshot::check_quickly(&look).await;
+                    look.close().await?;
+                    sound?;
+                }
                 let connection = writer::open_sqlite(&open).await?;
                 migrate(&connection, url, options.exclusive).await?;
                 let reader = SqlitePoolOptions::new()
@@ -187,6 +211,16 @@ impl Database {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Takes the single-server lock of the database at this URL, and nothing else, for as long as the answer
+    /// is kept.
+    ///
+    /// # Errors
+    /// `Held` with a sentence that names who holds it.
+    pub async fn hold(url: &str) -> Result<DatabaseHold, DbError> {
+        let lock = ServerLock::take_patiently(&Place::parse(url)?).await?;
+        Ok(DatabaseHold(lock))
     }
 
     /// Who holds the single-server lock of the database at this URL, as a sentence; `None` if nobody.
@@ -245,7 +279,7 @@ impl Database {
 
     /// Moves what SQLite's log holds into its file and empties the log. After a large load that spares
     /// the next start, and every reader, a log as large as the load. Elsewhere there is nothing to do.
-    pub(super) async fn empty_log(&self) -> Result<(), DbError> {
+    pub async fn empty_log(&self) -> Result<(), DbError> {
         let Some(open) = &self.inner.sqlite else {
             return Ok(());
         };

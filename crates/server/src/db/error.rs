@@ -10,6 +10,8 @@ use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 pub enum DbError {
     /// The database cannot be asked: it is gone, or its disk is broken.
     Unreachable,
+    /// A SQLite file that is torn, or holds what SQLite did not write.
+    Damaged,
     /// It is there but did not do this: a lock was held, a queue or a pool was full, or the disk is.
     Busy,
     /// The work gave up by itself; nothing of it was kept.
@@ -27,6 +29,7 @@ impl fmt::Display for DbError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable => f.write_str("the database cannot be reached"),
+            Self::Damaged => f.write_str("the database file is damaged"),
             Self::Busy => f.write_str("the database is busy"),
             Self::Aborted => f.write_str("the work was given up"),
             Self::Unique(constraint) => write!(f, "a value is taken ({constraint})"),
@@ -118,8 +121,10 @@ fn classify_sqlite(code: Option<&str>, message: &str) -> Option<DbError> {
         (2067 | 1555, _) => Some(DbError::Unique(unique_name(message))),
         // SQLITE_BUSY, SQLITE_LOCKED; SQLITE_READONLY, SQLITE_FULL: reading goes on meanwhile.
         (_, 5 | 6 | 8 | 13) => Some(DbError::Busy),
-        // SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_CANTOPEN, SQLITE_NOTADB
-        (_, 10 | 11 | 14 | 26) => Some(DbError::Unreachable),
+        // SQLITE_IOERR, SQLITE_CANTOPEN
+        (_, 10 | 14) => Some(DbError::Unreachable),
+        // SQLITE_CORRUPT, SQLITE_NOTADB
+        (_, 11 | 26) => Some(DbError::Damaged),
         _ => None,
     }
 }
@@ -192,6 +197,10 @@ mod tests {
         assert!(matches!(
             classify_sqlite(Some("2570"), ""),
             Some(DbError::Unreachable)
+        ));
+        assert!(matches!(
+            classify_sqlite(Some("779"), ""),
+            Some(DbError::Damaged)
         ));
         assert!(classify_sqlite(Some("1"), "").is_none());
         assert!(matches!(

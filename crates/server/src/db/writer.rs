@@ -32,7 +32,7 @@ const QUEUE: usize = 1_024;
 /// How long one commit gathers what already waits.
 const GATHER: Duration = Duration::from_millis(5);
 /// How long opening the file may take.
-const RECOVERY: Duration = Duration::from_secs(120);
+pub(super) const RECOVERY: Duration = Duration::from_secs(120);
 /// The most that one commit holds.
 const BATCH: usize = 256;
 
@@ -345,6 +345,7 @@ async fn in_savepoint(outer: &DatabaseTransaction, job: &mut Box<dyn Job>) -> Re
 fn again(error: &DbError) -> DbError {
     match error {
         DbError::Busy => DbError::Busy,
+        DbError::Damaged => DbError::Damaged,
         DbError::Other(error) => DbError::Other(error.clone()),
         _ => DbError::Unreachable,
     }

@@ -2,7 +2,8 @@
 
 use rollcall_core::role::BuiltInRole;
 use rollcall_core::{
-    AuditAction, AuditOutcome, Email, EndReason, Error, Field, OrganisationId, Problem, UserId,
+    AuditAction, AuditOutcome, Email, EndReason, Error, Field, OrganisationId, Problem, Timestamp,
+    UserId,
 };
 use zeroize::Zeroizing;
 
@@ -185,5 +186,33 @@ impl Service {
         )
         .await?;
         Ok(text)
+    }
+
+    /// Ends every session of a database that comes from a backup: some of them may have been ended after it
+    /// was made. Says in the trail where the backup ended.
+    pub async fn note_restored(
+        &self,
+        events: i64,
+        last_at: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let now = self.now();
+        let of = last_at.map_or_else(String::new, |at| format!(" of {at}"));
+        let record = event(
+            now,
+            AuditAction::BackupRestored,
+            AuditOutcome::Success,
+            None,
+        )
+        .with(format!("the backup ended with event {events}{of}"));
+        self.write_then(
+            move |tx, trail| {
+                Box::pin(async move {
+                    db::installation::end_before(tx, now, EndReason::EndedByAdministrator).await?;
+                    trail.append(tx, &record).await
+                })
+            },
+            |service, ()| service.inner.cache.authority_changed(),
+        )
+        .await
     }
 }

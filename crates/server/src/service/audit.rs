@@ -4,12 +4,9 @@
 //! removed or reordered row is found. The newest number and HMAC are also kept in `audit.head` beside
 //! the key, so that a cut tail is found. Source: OWASP Logging Cheat Sheet "tamper detection"; ASVS 16.4.2.
 
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context;
 use hmac::{Hmac, KeyInit, Mac};
 use rollcall_core::{
     AuditAction, AuditOutcome, OrganisationId, SessionId, Timestamp, UserId, UserRef,
@@ -23,6 +20,9 @@ use super::facts::RequestFacts;
 use crate::clock::Random;
 use crate::db::audit::AuditRecord;
 use crate::db::{self, Database, DbError};
+
+pub mod files;
+pub mod verify;
 
 type Key = Arc<Zeroizing<[u8; 32]>>;
 
@@ -44,25 +44,35 @@ pub struct Trail {
 
 impl AuditTrail {
     /// Reads the key, or makes it at the first start, and compares the noted end with the database.
-    /// What does not fit is a loud error in the log; the server starts all the same, since refusing
-    /// would let whoever can cut the trail stop the server too.
+    /// What does not fit is a loud error in the log, and the note is kept for `verify`, since the next one
+    /// would hide the cut; the server starts all the same, since refusing would let whoever can cut the
+    /// trail stop the server too.
     pub async fn open(folder: &Path, db: &Database, random: &dyn Random) -> anyhow::Result<Self> {
-        let key = read_or_make_key(&folder.join("audit.key"), random)?;
-        let head_file = folder.join("audit.head");
+        let key = files::read_or_make_key(folder, random)?;
         let stored = db::audit::head(db.reader()).await?;
-        if let Some(noted) = read_head(&head_file)
-            && (noted.0 > stored.0 || (noted.0 == stored.0 && noted.1 != stored.1))
-        {
+        let doubt = match files::read_head(&folder.join(files::HEAD)) {
+            Err(error) => Some(format!("{error:#}")),
+            Ok(None) => None,
+            Ok(Some(noted)) => {
+                let there = match noted.0 {
+                    0 => Some([0; 32]),
+                    number => db::audit::find_hmac(db.reader(), number).await?,
+                };
+                (noted.0 > stored.0 || there != Some(noted.1))
+                    .then(|| format!("event {} was noted last, and is not there", noted.0))
+            }
+        };
+        if let Some(doubt) = doubt {
             tracing::error!(
-                audit.noted = noted.0,
                 audit.stored = stored.0,
-                "the audit trail was cut or altered: its end is not the one that this server noted last"
+                "the audit trail was cut or altered: its end is not the one that this server noted last ({doubt})"
             );
+            files::keep_doubtful_head(folder)?;
         }
         Ok(Self {
             key: Arc::new(key),
             newest: watch::Sender::new(stored),
-            head_file,
+            head_file: folder.join(files::HEAD),
         })
     }
 
@@ -88,7 +98,7 @@ impl AuditTrail {
     /// Writes the newest end to `audit.head`, if it has moved since the last call of this `seen`.
     pub fn note_head(&self, seen: &mut watch::Receiver<Head>) -> anyhow::Result<()> {
         let head = *seen.borrow_and_update();
-        write_head(&self.head_file, head)
+        files::write_head(&self.head_file, head)
     }
 
     /// Tells when the end has moved.
@@ -242,55 +252,4 @@ pub fn chain(key: &[u8; 32], previous: &[u8; 32], sequence: i64, record: &AuditR
     field(record.user_agent.as_bytes());
     field(record.request_id.as_bytes());
     mac.finalize().into_bytes().into()
-}
-
-fn read_or_make_key(file: &Path, random: &dyn Random) -> anyhow::Result<Zeroizing<[u8; 32]>> {
-    match fs::read(file) {
-        Ok(bytes) => {
-            let key = <[u8; 32]>::try_from(Zeroizing::new(bytes).as_slice());
-            Ok(Zeroizing::new(key.with_context(|| {
-                format!("{} does not hold 32 bytes", file.display())
-            })?))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut key = Zeroizing::new([0; 32]);
-            random.fill(key.as_mut_slice());
-            write_private(file, key.as_slice())
-                .with_context(|| format!("cannot write {}", file.display()))?;
-            Ok(key)
-        }
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
-    }
-}
-
-fn read_head(file: &Path) -> Option<Head> {
-    let text = fs::read_to_string(file).ok()?;
-    let (sequence, hmac) = text.trim().split_once(' ')?;
-    let mut bytes = [0; 32];
-    if hmac.len() != 64 {
-        return None;
-    }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hmac.get(index * 2..index * 2 + 2)?, 16).ok()?;
-    }
-    Some((sequence.parse().ok()?, bytes))
-}
-
-fn write_head(file: &Path, (sequence, hmac): Head) -> anyhow::Result<()> {
-    let hmac: String = hmac.iter().map(|byte| format!("{byte:02x}")).collect();
-    let next = file.with_extension("head.next");
-    // Renamed into place, so that a crash leaves the old note or the new one, never half of one.
-    write_private(&next, format!("{sequence} {hmac}\n").as_bytes())?;
-    fs::rename(&next, file)?;
-    Ok(())
-}
-
-fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut opened = options.open(file)?;
-    opened.write_all(bytes)?;
-    opened.sync_all()
 }

@@ -212,8 +212,11 @@ impl SessionCache {
     /// Writes a change through, after it was committed.
     pub fn changed(&self, key: Key, entry: Arc<CachedSession>) {
         let mut stripe = self.stripe(&key);
-        if matches!(stripe.floors.get(&key), Some((Floor::Ended, _))) {
-            return;
+        match stripe.floors.get(&key) {
+            Some((Floor::Ended, _)) => return,
+            // The entry that said so may have been pushed out: the floor still knows.
+            Some((Floor::Version(least), _)) if *least > entry.version() => return,
+            _ => {}
         }
         let newest = self.entries.get(&key);
         if newest.is_some_and(|existing| existing.version() > entry.version()) {

@@ -8,6 +8,8 @@
 mod support;
 
 mod audit;
+mod audit_verify;
+mod backup;
 mod browser_safety;
 mod contract;
 mod credentials;

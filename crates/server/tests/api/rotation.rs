@@ -159,7 +159,7 @@ async fn every_retired_token_is_theft_any_number_of_generations_later() {
         lineages.push((app.open_session(&nora, NewRow::default()).await, Vec::new()));
     }
     for _ in 0..20 {
-        app.advance(seconds(10));
+        app.advance(seconds(11));
         for ((_, current), retired) in &mut lineages {
             let next = accepted(&app, current).await.expect("a successor");
             accepted(&app, &next).await;
