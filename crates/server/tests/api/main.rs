@@ -32,6 +32,7 @@ mod rotation;
 mod rotation_model;
 mod rpc;
 mod secrets;
+mod security_map;
 mod sign_in;
 mod strangers;
 mod tenancy;
