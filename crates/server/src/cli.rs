@@ -250,6 +250,45 @@ mod tests {
     }
 
     #[test]
+    fn no_timeout_can_be_switched_off() {
+        for flag in [
+            "--session-idle-timeout",
+            "--session-absolute-timeout",
+            "--keep-idle-timeout",
+            "--keep-absolute-timeout",
+            "--client-idle-timeout",
+            "--client-absolute-timeout",
+        ] {
+            for value in [
+                "0",
+                "0s",
+                "-1",
+                "-1s",
+                "never",
+                "none",
+                "unlimited",
+                "",
+                "99999d",
+            ] {
+                let argument = format!("{flag}={value}");
+                let words = read_settings(&[&argument]).unwrap_err();
+                assert!(words.contains(flag), "{argument}: {words}");
+            }
+        }
+        // Those of NIST SP 800-63B-4, 2.3.3 (AAL3).
+        let strict = [
+            "--session-idle-timeout=15m",
+            "--session-absolute-timeout=12h",
+        ];
+        let sessions = read_settings(&strict).unwrap().sessions;
+        let both = [
+            sessions.session_idle_timeout,
+            sessions.session_absolute_timeout,
+        ];
+        assert_eq!(both.map(|limit| limit.get().as_secs()), [900, 43_200]);
+    }
+
+    #[test]
     fn demo_data_stays_on_this_machine() {
         assert!(read_settings(&["--demo=10", "--listen=0.0.0.0:8080"]).is_err());
         assert!(read_settings(&["--demo=10", "--listen=[::1]:8080"]).is_ok());

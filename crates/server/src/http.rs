@@ -46,6 +46,7 @@ mod user_requests;
 mod users;
 
 use request::{Area, Asked, RequestIds};
+pub use request::{user_agent, zone_cookie};
 
 /// The longest that a request may take from its last byte to the answer's first.
 const LONGEST_ANSWER: Duration = Duration::from_secs(30);

@@ -26,10 +26,10 @@ pub(super) async fn find(asking: Asking, _: NoParameters) -> Result<Json<Me>, Ap
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordRequest {
     /// The password in force. Wrong ones count like wrong ones at sign-in.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 1, max_length = 1_024)]
     current_password: String,
     /// The password to be.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 8, max_length = 1_024)]
     new_password: String,
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn end_session(
 /// Ends all of the caller's sessions; with `except=current` all others.
 #[utoipa::path(
     delete, path = "/api/v1/me/sessions", tag = "My account",
-    params(("except" = Option<String>, Query, description = "`current`: all but the one that asks", example = "current")),
+    params(("except" = Option<String>, Query, description = "`current`: all but the one that asks", pattern = "^current$", example = "current")),
     responses(
         (status = 204, description = "Ended"),
         (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),

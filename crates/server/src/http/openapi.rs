@@ -26,7 +26,7 @@ use crate::error::{FieldError, ProblemDocument};
 )]
 pub(super) struct SessionListParameters {
     /// Any part of e-mail, IP address or session name, in any letter case; at most 200 characters.
-    #[param(max_length = 200)]
+    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     q: Option<String>,
     /// Only active or only ended ones.
     state: Option<State>,

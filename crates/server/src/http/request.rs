@@ -124,8 +124,9 @@ pub(super) fn accepts_html(headers: &http::HeaderMap) -> bool {
         .is_some_and(|value| value.contains("text/html"))
 }
 
-// Cut at a character's border; bytes that are no UTF-8 become U+FFFD.
-fn user_agent(headers: &http::HeaderMap) -> String {
+/// The user agent as it is kept: at most `LONGEST_USER_AGENT` bytes, cut at a character's border; bytes
+/// that are no UTF-8 become U+FFFD.
+pub fn user_agent(headers: &http::HeaderMap) -> String {
     let bytes = headers
         .get(header::USER_AGENT)
         .map_or(&[][..], |value| value.as_bytes());
@@ -137,9 +138,9 @@ fn user_agent(headers: &http::HeaderMap) -> String {
     text
 }
 
-// The client notes the browser's zone in this cookie. Anyone can write anything into it; the service
-// takes only the names that it knows.
-fn zone_cookie(headers: &http::HeaderMap) -> Option<String> {
+/// The browser's time zone. The client notes it in this cookie; anyone can write anything into it, and the
+/// service takes only the names that it knows.
+pub fn zone_cookie(headers: &http::HeaderMap) -> Option<String> {
     headers
         .get_all(header::COOKIE)
         .iter()

@@ -65,6 +65,7 @@ pub(super) async fn find(
 #[serde(deny_unknown_fields)]
 pub(super) struct EndRequest {
     /// In the administrator's words, at most 200 characters; kept with the session and in the audit trail.
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     reason: Option<String>,
 }
 

@@ -14,15 +14,16 @@ use crate::error::{ApiError, ProblemDocument};
 #[serde(deny_unknown_fields)]
 pub(super) struct SignInRequest {
     /// The user name.
-    #[schema(example = "nora.rossi@acme.example")]
+    #[schema(example = "nora.rossi@acme.example", pattern = "\\S")]
     email: String,
     /// The password.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 1, max_length = 1_024)]
     password: String,
     /// Keep me signed in: longer timeouts, and a cookie that outlives the browser.
     #[serde(default)]
     keep: bool,
     /// What to call the session, at most 80 characters; browser and system where it is not given.
+    #[schema(max_length = 80, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     name: Option<String>,
     /// True for programs: the token comes in the body, and no cookie is set.
     #[serde(default)]

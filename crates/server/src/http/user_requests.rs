@@ -64,7 +64,7 @@ impl From<&Session> for UserRequest {
 #[utoipa::path(
     get, path = "/api/UserRequests", tag = "Rediacc",
     params(
-        ("page" = Option<u32>, Query, description = "The number of a page, from 1"),
+        ("page" = Option<u32>, Query, description = "The number of a page, from 1", minimum = 1, maximum = 10_000_000),
         ("page_size" = Option<u32>, Query, description = "Rows on a page, 1 to 1,000; 100 if only `page` is given", minimum = 1, maximum = 1000),
     ),
     responses(
@@ -137,13 +137,17 @@ async fn rows_from(asking: &RequestBackend, from: u64, count: u64) -> Result<Vec
     let mut at = from;
     while at < from + count {
         let number = u32::try_from(at / size + 1).ok().and_then(PageNumber::new);
-        let Some(page) = number else { break };
+        // No list has a page of a larger number. It is asked all the same: that nothing is there is not
+        // for everybody to hear.
         let query = SessionQuery {
-            page,
+            page: number.unwrap_or_default(),
             page_size: step,
             ..SessionQuery::default()
         };
         let items = asking.list_sessions(query).await?.items;
+        if number.is_none() {
+            break;
+        }
         let whole = items.len() as u64 == size;
         let skip = usize::try_from(at % size).unwrap_or_default();
         let wanted = usize::try_from(from + count - at).unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::error::{ApiError, ProblemDocument};
     delete, path = "/api/v1/users/{id}/sessions", tag = "Users",
     params(
         ("id" = UserId, Path, description = "The user"),
-        ("include" = Option<String>, Query, description = "`current`: with the session that asks", example = "current"),
+        ("include" = Option<String>, Query, description = "`current`: with the session that asks", pattern = "^current$", example = "current"),
     ),
     responses(
         (status = 204, description = "Ended"),

@@ -260,6 +260,28 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn many_wait_and_the_next_is_sent_away() {
+        let hasher = Hasher::new(1, &OsRandom);
+        let password = Password::presented("anything").unwrap();
+        // Somebody has the only slot.
+        let slot = Arc::clone(&hasher.slots).acquire_owned().await.unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..MOST_WAITING {
+            let mut next = Box::pin(hasher.matches(&password, None));
+            assert!(futures_util::poll!(&mut next).is_pending());
+            waiting.push(next);
+        }
+        assert!(hasher.matches(&password, None).await.is_err());
+        // Whoever hangs up makes room for another one.
+        waiting.pop();
+        let mut next = Box::pin(hasher.matches(&password, None));
+        assert!(futures_util::poll!(&mut next).is_pending());
+        drop(waiting);
+        drop(slot);
+        assert!(!next.await.unwrap());
+    }
+
     #[test]
     fn one_time_passwords_differ_and_pass_the_rules() {
         let (_, first) = Password::one_time(&OsRandom);

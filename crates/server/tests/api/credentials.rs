@@ -272,7 +272,7 @@ async fn each_answer_goes_to_whoever_asked() {
         .await;
     let acme = app.organisation("Acme").await;
     let mut people = Vec::new();
-    for number in 0..16 {
+    for number in 0..64 {
         let person = app
             .user(
                 acme,
@@ -285,7 +285,7 @@ async fn each_answer_goes_to_whoever_asked() {
             std::sync::Arc::new(app.browser_of(&person).await),
         ));
     }
-    for _ in 0..10 {
+    for _ in 0..4 {
         app.advance(minutes(1) / 4);
         let mut requests = Vec::new();
         for (email, client) in &people {

@@ -238,6 +238,11 @@ async fn a_reason_is_short_and_readable() {
         .await
         .done();
     assert_eq!(find(&admin, id).await["ended"]["note"], "ü".repeat(200));
+    // No body, or `null`, is no reason.
+    let (id, _) = app.open_session(&nora, NewRow::default()).await;
+    let path = format!("/api/v1/sessions/{id}");
+    admin.delete(&path).json(&json!(null)).await.done();
+    assert_eq!(find(&admin, id).await["ended"]["note"], json!(null));
 }
 
 async fn everyone_ends_their_own() {

@@ -12,6 +12,7 @@ both_databases!(
     a_record_has_exactly_these_fields,
     everything_is_one_array_newest_first,
     pages_are_linked,
+    a_page_that_no_list_has_is_not_for_everybody,
     a_stream_ends_with_the_session_that_asked_for_it,
     a_session_is_ended_once,
     one_ends_ones_own,
@@ -164,6 +165,21 @@ async fn pages_are_linked() {
             .get(&format!("/api/UserRequests?{query}"))
             .await
             .field(field);
+    }
+}
+
+async fn a_page_that_no_list_has_is_not_for_everybody() {
+    let (app, anon, admin) = TestApp::start().with_admin().await;
+    let member = app.browser_of(&app.member().await).await;
+    for query in [
+        "page=10000000",
+        "page=10000000&page_size=1000",
+        "page=6543961&page_size=378",
+    ] {
+        let path = format!("/api/UserRequests?{query}");
+        anon.get(&path).await.problem(401, "unauthenticated");
+        member.get(&path).await.problem(403, "forbidden");
+        assert_eq!(admin.get(&path).await.ok(), json!([]));
     }
 }
 

@@ -8,7 +8,7 @@ use axum::Router;
 use clap::Parser;
 use rollcall_core::{BuiltInRole, Timestamp};
 use rollcall_server::app::App;
-use rollcall_server::clock::{Clock, ManualClock, OsRandom};
+use rollcall_server::clock::{Clock, ManualClock, OsRandom, Random};
 use rollcall_server::config::Settings;
 use rollcall_server::db::{Database, DatabaseOptions};
 use rollcall_server::service::Service;
@@ -26,6 +26,7 @@ pub(crate) struct TestApp {
 
 struct Inner {
     clock: Arc<ManualClock>,
+    random: Arc<dyn Random>,
     settings: Settings,
     folder: TempDir,
     // The test's own connections, beside the server's.
@@ -36,6 +37,7 @@ struct Inner {
 /// A server that is about to start.
 pub(crate) struct Starting {
     arguments: Vec<String>,
+    random: Arc<dyn Random>,
 }
 
 #[derive(Parser)]
@@ -56,6 +58,7 @@ impl TestApp {
                 "--server-name".to_owned(),
                 "alpha".to_owned(),
             ],
+            random: Arc::new(OsRandom),
         }
     }
 
@@ -120,7 +123,13 @@ impl TestApp {
 
     /// Starts the server on the same data.
     pub(crate) async fn start_again(&self) {
-        let app = build(&self.inner.settings, &self.inner.clock).await;
+        let Inner {
+            settings,
+            clock,
+            random,
+            ..
+        } = &*self.inner;
+        let app = build(settings, clock, random).await;
         *self
             .inner
             .app
@@ -156,6 +165,12 @@ impl Starting {
         self
     }
 
+    /// Takes randomness from here instead of the operating system.
+    pub(crate) fn random(mut self, random: Arc<dyn Random>) -> Self {
+        self.random = random;
+        self
+    }
+
     /// Starts it with a Platform administrator whose password need not be changed. Answers it, a client
     /// without a credential, and the administrator's browser, signed in.
     pub(crate) async fn with_admin(self) -> (TestApp, Client, Client) {
@@ -177,15 +192,13 @@ impl Starting {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let url = databases::create(folder.path()).await;
         let data_dir = folder.path().display().to_string();
-        let arguments = self
-            .with(&["--data-dir", &data_dir, "--database", &url])
-            .arguments;
+        let Self { arguments, random } = self.with(&["--data-dir", &data_dir, "--database", &url]);
         let settings = Line::try_parse_from(arguments)
             .unwrap_or_else(|error| panic!("{error}"))
             .settings;
         let start = Timestamp::parse_rfc3339("2026-11-22T09:00:00Z").expect("a time");
         let clock = Arc::new(ManualClock::at(start));
-        let app = build(&settings, &clock).await;
+        let app = build(&settings, &clock, &random).await;
         let options = DatabaseOptions {
             exclusive: false,
             readers: 2,
@@ -196,6 +209,7 @@ impl Starting {
         TestApp {
             inner: Arc::new(Inner {
                 clock,
+                random,
                 settings,
                 folder,
                 side,
@@ -223,7 +237,7 @@ impl TestApp {
     }
 }
 
-async fn build(settings: &Settings, clock: &Arc<ManualClock>) -> App {
-    let built = App::build_with(settings.clone(), clock.clone(), Arc::new(OsRandom)).await;
+async fn build(settings: &Settings, clock: &Arc<ManualClock>, random: &Arc<dyn Random>) -> App {
+    let built = App::build_with(settings.clone(), clock.clone(), random.clone()).await;
     built.unwrap_or_else(|error| panic!("the server cannot start: {error:#}"))
 }

@@ -12,7 +12,7 @@ pub(crate) use answer::{Answer, redacted};
 pub(crate) use app::TestApp;
 pub(crate) use client::{Ask, Client};
 pub(crate) use databases::{Kind as DatabaseKind, as_superuser, kind, on};
-pub(crate) use people::{NewRow, PASSWORD, Person, hours, minutes, seconds};
+pub(crate) use people::{NewRow, PASSWORD, Person, Rows, hours, minutes, seconds};
 
 /// An id that nothing has; another one at each call.
 pub(crate) fn unknown_id() -> uuid::Uuid {

@@ -11,7 +11,7 @@ use rollcall_server::db;
 use rollcall_server::db::records::{NewUser, SessionRecord};
 use rollcall_server::service::password::{Hasher, Password};
 use rollcall_server::service::token::Token;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Statement};
 
 use super::{Client, TestApp};
 
@@ -61,6 +61,19 @@ impl Default for NewRow {
             last_activity_at: None,
         }
     }
+}
+
+/// How many rows there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Rows {
+    pub(crate) users: i64,
+    pub(crate) sessions: i64,
+    pub(crate) attempts: i64,
+    pub(crate) events: i64,
+}
+
+impl Rows {
+    const TABLES: [&str; 4] = ["\"user\"", "session", "sign_in_attempt", "audit_event"];
 }
 
 impl TestApp {
@@ -210,6 +223,37 @@ impl TestApp {
             })
             .await;
         done.unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+
+    /// How many rows each table holds, but for what only counts the others.
+    pub(crate) async fn rows(&self) -> Rows {
+        let mut counts = [0; 4];
+        for (count, table) in counts.iter_mut().zip(Rows::TABLES) {
+            let connection = self.side().reader();
+            let query = format!("SELECT count(*) FROM {table}");
+            let statement = Statement::from_string(connection.get_database_backend(), query);
+            let row = connection.query_one_raw(statement).await;
+            let row = row.expect("the database answers").expect("a row");
+            *count = row.try_get_by_index(0).expect("a number");
+        }
+        let [users, sessions, attempts, events] = counts;
+        Rows {
+            users,
+            sessions,
+            attempts,
+            events,
+        }
+    }
+
+    /// The names that attempts to sign in are counted under.
+    pub(crate) async fn attempt_names(&self) -> Vec<String> {
+        let connection = self.side().reader();
+        let query = "SELECT name FROM sign_in_attempt";
+        let statement = Statement::from_string(connection.get_database_backend(), query);
+        let rows = connection.query_all_raw(statement).await;
+        let rows = rows.expect("the database answers");
+        let name = |row: &sea_orm::QueryResult| row.try_get_by_index(0).expect("a name");
+        rows.iter().map(name).collect()
     }
 
     /// A browser in which this person is signed in.
