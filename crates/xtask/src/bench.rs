@@ -26,9 +26,12 @@ pub(crate) fn command(args: Args) -> Result<()> {
         "Building the server and the benchmark in release",
         "with the bundle inside",
         || {
-            run(setup::cargo()
-                .args(["build", "--release"])
-                .args(["--package", "rollcall-server", "--package", "rollcall-bench"]))
+            run(setup::cargo().args(["build", "--release"]).args([
+                "--package",
+                "rollcall-server",
+                "--package",
+                "rollcall-bench",
+            ]))
         },
     )?;
     let rival = rival()?;
