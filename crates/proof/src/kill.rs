@@ -21,7 +21,7 @@ const WORKERS: usize = 8;
 /// again and again would take most of the time.
 const KILLS_OF_ONE: u32 = 50;
 /// Where SQLite's and the audit trail's files are written, and where answers are.
-pub(crate) const CALLS_SQLITE: &str = "write,pwrite64,fdatasync,ftruncate,unlink,rename";
+pub(crate) const CALLS_SQLITE: &str = "write,pwrite64,fsync,fdatasync,ftruncate,unlink,rename";
 /// Where PostgreSQL's protocol and answers are written.
 pub(crate) const CALLS_POSTGRES: &str = "sendto,write,writev,rename";
 

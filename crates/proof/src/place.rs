@@ -68,9 +68,15 @@ impl Place {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Looks for what no proof may leave behind (gaps in the audit trail, panics, secrets at rest) and
-    /// removes the place. Answers in how many bytes it looked for secrets.
+    /// Inspects the place and removes it. Answers in how many bytes it looked for secrets.
     pub(crate) async fn leave(self, seeded: &[uuid::Uuid]) -> Result<u64> {
+        let searched = self.inspect(seeded).await?;
+        std::fs::remove_dir_all(&self.folder)?;
+        Ok(searched)
+    }
+
+    /// Looks for what no proof may leave behind: gaps in the audit trail, panics, secrets at rest.
+    pub(crate) async fn inspect(&self, seeded: &[uuid::Uuid]) -> Result<u64> {
         let look = self.look().await?;
         ledger::check(&look, &self.folder, seeded).await?;
         look.close().await?;
@@ -80,9 +86,7 @@ impl Place {
             ensure!(line.is_none(), "the log says: {}", line.unwrap_or_default());
         }
         drop(log);
-        let searched = canary::scan(&self).await?;
-        std::fs::remove_dir_all(&self.folder)?;
-        Ok(searched)
+        canary::scan(self).await
     }
 }
 

@@ -106,8 +106,9 @@ pub(crate) async fn full_disk(context: &Context) -> Result<Vec<String>> {
         compare_after_kill(context, &mut crowd, server).await?;
     }
     let acknowledged = crowd.tally().acknowledged;
-    crowd.place.leave(&crowd.seeded).await?;
+    crowd.place.inspect(&crowd.seeded).await?;
     drop(disk);
+    std::fs::remove_dir_all(&crowd.place.folder)?;
     Ok(vec![format!(
         "{times} times a full disk of 16 MiB: {refused} changes answered 503, every read 200, {acknowledged} changes acknowledged \
          in all and 0 lost, writing again {:.1} s after space was freed without a restart, integrity ok",
@@ -140,7 +141,7 @@ async fn reading_session(crowd: &mut Crowd) -> Result<String> {
 pub(crate) async fn failing_disk(context: &Context) -> Result<Vec<String>> {
     let times = context.count(2, 60);
     let mut lines = Vec::new();
-    for call in ["fdatasync", "pwrite64"] {
+    for call in ["fsync,fdatasync", "pwrite64"] {
         let mut crowd = Crowd::gather(Place::sqlite(context, "eio")?, 1, 60).await?;
         crowd.workers[0].writes_may_be_refused = true;
         let (mut refused, mut before_fault) = (0, 0);
