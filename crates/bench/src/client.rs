@@ -11,24 +11,24 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 /// A kept-alive connection.
-pub(crate) struct Connection {
+pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     host: String,
 }
 
 /// An answer, read to its end.
-pub(crate) struct Answer {
+pub struct Answer {
     /// Its status.
-    pub(crate) status: StatusCode,
+    pub status: StatusCode,
     /// Its headers.
-    pub(crate) headers: HeaderMap,
+    pub headers: HeaderMap,
     /// Its body.
-    pub(crate) body: Bytes,
+    pub body: Bytes,
 }
 
 impl Connection {
     /// Connects.
-    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
+    pub async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
@@ -40,7 +40,7 @@ impl Connection {
     }
 
     /// Asks, with a bearer token and a JSON body if they are given.
-    pub(crate) async fn ask(
+    pub async fn ask(
         &mut self,
         method: Method,
         path: &str,

@@ -13,7 +13,7 @@ use rollcall_server::service::token::Token;
 use sea_orm::ConnectionTrait;
 
 /// Opens a database beside whatever else works on it.
-pub(crate) async fn open(url: &str) -> Result<Database> {
+pub async fn open(url: &str) -> Result<Database> {
     let options = DatabaseOptions {
         exclusive: false,
         ..DatabaseOptions::default()
@@ -22,12 +22,12 @@ pub(crate) async fn open(url: &str) -> Result<Database> {
 }
 
 /// The URL of a SQLite file in a folder.
-pub(crate) fn sqlite(folder: &Path) -> String {
+pub fn sqlite(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("rollcall.db").display())
 }
 
 /// A folder with so many invented sessions of 50,000 users; kept from one run to the next.
-pub(crate) async fn rows(data: &Path, count: u32) -> Result<PathBuf> {
+pub async fn rows(data: &Path, count: u32) -> Result<PathBuf> {
     let folder = data.join(format!("rows-{count}"));
     if !folder.join("demo").exists() {
         // What an earlier run did not finish is made anew.
@@ -38,7 +38,7 @@ pub(crate) async fn rows(data: &Path, count: u32) -> Result<PathBuf> {
 }
 
 /// Fills the database at `url` with invented sessions.
-pub(crate) async fn fill(folder: &Path, url: &str, count: u32) -> Result<()> {
+pub async fn fill(folder: &Path, url: &str, count: u32) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     eprintln!("==> storing {count} invented sessions");
     let db = open(url).await?;
@@ -58,7 +58,7 @@ async fn settle(db: &Database) -> Result<()> {
 }
 
 /// Makes a database of this name on a PostgreSQL, and answers its URL.
-pub(crate) async fn postgres(superuser: &str, name: &str) -> Result<String> {
+pub async fn postgres(superuser: &str, name: &str) -> Result<String> {
     let server = sea_orm::Database::connect(superuser).await?;
     let backend = sea_orm::DbBackend::Postgres;
     for statement in [
@@ -77,24 +77,24 @@ pub(crate) async fn postgres(superuser: &str, name: &str) -> Result<String> {
 }
 
 /// Live sessions whose tokens are known.
-pub(crate) struct Live {
+pub struct Live {
     /// The password of every user.
-    pub(crate) password: String,
+    pub password: String,
     /// The users' e-mails.
-    pub(crate) emails: Vec<String>,
+    pub emails: Vec<String>,
     /// A token of each session.
-    pub(crate) tokens: Vec<String>,
+    pub tokens: Vec<String>,
     /// A user with 10,000 sessions besides.
-    pub(crate) many: UserId,
+    pub many: UserId,
     /// The token of a Platform administrator.
-    pub(crate) administrator: String,
+    pub administrator: String,
 }
 
 /// The sessions of the user who has many.
-pub(crate) const MANY: u32 = 10_000;
+pub const MANY: u32 = 10_000;
 
 /// Stores live sessions in an empty database. Their tokens were first used `age_seconds` ago.
-pub(crate) async fn live(url: &str, count: u32, age_seconds: u64) -> Result<Live> {
+pub async fn live(url: &str, count: u32, age_seconds: u64) -> Result<Live> {
     eprintln!("==> storing {count} live sessions");
     let db = open(url).await?;
     let now = SystemClock::default().now();

@@ -4,14 +4,11 @@
 //!
 //! **Invariant:** nothing here is in the product, and nothing here asserts: a slow machine is not a bug.
 
-mod client;
-mod data;
 mod ends;
 mod explain;
 mod instructions;
 mod lists;
 mod report;
-mod server;
 mod size;
 mod start;
 mod token_check;
@@ -23,6 +20,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use report::Report;
+use rollcall_bench::{client, data, server};
 
 #[derive(Parser)]
 #[command(name = "rollcall-bench")]

@@ -10,17 +10,17 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// A program that says on its output when it is ready.
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
     /// Where it listens.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     /// How long it took until it was ready.
-    pub(crate) ready_after: Duration,
+    pub ready_after: Duration,
 }
 
 impl Running {
     /// Starts `command`, which listens on `address`, and waits for a line with "ready" in it.
-    pub(crate) async fn start(mut command: Command, address: SocketAddr) -> Result<Self> {
+    pub async fn start(mut command: Command, address: SocketAddr) -> Result<Self> {
         let begun = Instant::now();
         let mut child = command
             .stdin(Stdio::null())
@@ -46,7 +46,7 @@ impl Running {
     }
 
     /// Starts the server itself.
-    pub(crate) async fn rollcall(
+    pub async fn rollcall(
         program: &Path,
         data: &Path,
         database: Option<&str>,
@@ -67,7 +67,7 @@ impl Running {
     }
 
     /// Resident memory, in MiB.
-    pub(crate) fn memory(&self) -> Result<f64> {
+    pub fn memory(&self) -> Result<f64> {
         let id = self.child.id().context("it runs")?;
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -76,7 +76,7 @@ impl Running {
     }
 
     /// Stops it as an operator would.
-    pub(crate) async fn stop(mut self) -> Result<()> {
+    pub async fn stop(mut self) -> Result<()> {
         let id = self.child.id().context("it runs")?;
         Command::new("kill").arg(id.to_string()).status().await?;
         self.child.wait().await?;
@@ -85,6 +85,6 @@ impl Running {
 }
 
 /// An address that nobody listens on right now.
-pub(crate) fn free_address() -> Result<SocketAddr> {
+pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

@@ -143,6 +143,7 @@ struct Inner {
     hasher: password::Hasher,
     throttle: throttle::AddressThrottle,
     turns: throttle::Turns<String>,
+    token_turns: authenticate::TokenTurns,
     zones: zones::Zones,
     reachable: AtomicBool,
 }
@@ -167,6 +168,7 @@ impl Service {
             cache: cache::SessionCache::new(config.cache_capacity),
             activity: activity::Activity::default(),
             turns: throttle::Turns::default(),
+            token_turns: authenticate::TokenTurns::default(),
             zones: zones::Zones::default(),
             reachable: AtomicBool::new(true),
             config,

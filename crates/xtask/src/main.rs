@@ -14,6 +14,7 @@ mod lint;
 mod paths;
 mod postgres;
 mod process;
+mod proof;
 mod run;
 mod setup;
 mod test;
@@ -46,6 +47,8 @@ enum Command {
     Test(test::Args),
     /// Measure speed, sizes and memory, each beside what it is compared with.
     Bench(bench::Args),
+    /// Show on real servers what faults and races do: kills, full disks, storms of requests.
+    Proof(proof::Args),
     /// Write the generated files: the list of settings and the OpenAPI document.
     Gen(generate::Args),
     /// Check formatting, lints (host and WebAssembly) and documentation.
@@ -70,6 +73,7 @@ fn run_command(command: Command) -> Result<()> {
         Command::Dev(args) => dev::command(args),
         Command::Test(args) => test::command(args),
         Command::Bench(args) => bench::command(args),
+        Command::Proof(args) => proof::command(args),
         Command::Gen(args) => generate::command(args),
         Command::Lint => lint::command(),
     }

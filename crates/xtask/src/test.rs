@@ -3,7 +3,7 @@
 use crate::postgres::Postgres;
 use crate::process::{display, run, seconds};
 use crate::setup::wasm::Purpose;
-use crate::{bundle, e2e, paths, setup};
+use crate::{bundle, e2e, paths, proof, setup};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use std::io::{BufRead, BufReader};
@@ -14,13 +14,15 @@ use std::time::Instant;
 const POSTGRES_URL: &str = "ROLLCALL_TEST_POSTGRES";
 /// One selection for every build of the tests: another would have cargo compile shared crates again
 /// with other features. The client is tested as the server uses it; `hydrate` is for browsers.
-const SELECTION: [&str; 9] = [
+const SELECTION: [&str; 11] = [
     "--package",
     "rollcall-core",
     "--package",
     "rollcall-client",
     "--package",
     "rollcall-server",
+    "--package",
+    "rollcall-proof",
     "--package",
     "xtask",
     "--features=rollcall-client/ssr",
@@ -43,6 +45,8 @@ enum Suite {
     Unit,
     /// The tests in a browser.
     E2e,
+    /// The short counts of the proofs, on real server processes.
+    Proof,
 }
 
 /// `cargo xtask test`.
@@ -65,6 +69,12 @@ pub(crate) fn command(args: Args) -> Result<()> {
                 .args(SELECTION))?;
             let server = paths::target()?.join("debug").join("rollcall");
             e2e::run(&server, &args.filter, args.only.is_none())
+        }));
+    }
+    if wanted(Suite::Proof) && args.filter.is_empty() {
+        suites.push(timed("proofs", || {
+            proof::short(Postgres::start()?.url())?;
+            Ok("short counts".to_owned())
         }));
     }
     eprintln!();

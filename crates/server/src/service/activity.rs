@@ -3,6 +3,7 @@
 //! A crash may lose the last second of activity, never a session or an end.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use rollcall_core::{Error, Timestamp};
 
@@ -16,7 +17,8 @@ use crate::db::sessions::Touch;
 pub struct Activity {
     unwritten: Mutex<Vec<Arc<CachedSession>>>,
     // One flush at a time: whoever finds nothing left must know that all of it is written, not under way.
-    flushing: tokio::sync::Mutex<()>,
+    // Holds when a flush failed last.
+    flushing: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Activity {
@@ -38,16 +40,21 @@ impl Service {
     /// Writes all activity that has not been written: once a second, before a list or a sweep that
     /// needs it, and at shutdown. On failure it stays in memory for the next time.
     pub async fn flush_activity(&self) -> Result<(), Error> {
-        let service = self.clone();
+        let (service, asked) = (self.clone(), Instant::now());
         // A task of its own: what was taken out of memory is written or put back, even if the one who
         // wanted a list hangs up.
-        tokio::spawn(async move { service.flush_now().await })
+        tokio::spawn(async move { service.flush_now(asked).await })
             .await
             .unwrap_or(Err(Error::Internal))
     }
 
-    async fn flush_now(&self) -> Result<(), Error> {
-        let _alone = self.inner.activity.flushing.lock().await;
+    async fn flush_now(&self, asked: Instant) -> Result<(), Error> {
+        let mut failed = self.inner.activity.flushing.lock().await;
+        // Whoever has waited for a flush that failed shares its failure: one that is held up holds up
+        // nobody twice.
+        if failed.is_some_and(|at| at > asked) {
+            return Err(Error::Unavailable);
+        }
         let sessions = std::mem::take(&mut *self.inner.activity.lock());
         if sessions.is_empty() {
             return Ok(());
@@ -67,6 +74,7 @@ impl Service {
             .write(move |tx, _| Box::pin(async move { db::sessions::touch(tx, &touches).await }))
             .await;
         if written.is_err() {
+            *failed = Some(Instant::now());
             let mut unwritten = self.inner.activity.lock();
             for session in sessions {
                 if session.touch(session.last_activity_at()) {

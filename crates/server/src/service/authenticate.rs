@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rollcall_core::rotation::{self, Verdict};
 use rollcall_core::session::state_at;
 use rollcall_core::{AuditAction, AuditOutcome, EndReason, Error, SessionId, Timestamp};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::Service;
 use super::audit::{Describe, event};
@@ -93,15 +94,26 @@ impl Service {
             let successor = match verdict {
                 Verdict::Accept | Verdict::AcceptLate => None,
                 Verdict::AcceptFirstUse => {
-                    if self.note_first_use(&key, &session, now).await == Written::Late {
+                    let _turn = self.inner.token_turns.wait(&key).await;
+                    known = self.newer(&key, &session);
+                    if known.is_some()
+                        || self.note_first_use(&key, &session, now).await == Written::Late
+                    {
                         continue;
                     }
                     None
                 }
-                Verdict::Rotate if may_rotate => match self.rotate(&key, &session, token).await {
-                    (Written::Late, _) => continue,
-                    (_, successor) => successor,
-                },
+                Verdict::Rotate if may_rotate => {
+                    let _turn = self.inner.token_turns.wait(&key).await;
+                    known = self.newer(&key, &session);
+                    if known.is_some() {
+                        continue;
+                    }
+                    match self.rotate(&key, &session, token).await {
+                        (Written::Late, _) => continue,
+                        (_, successor) => successor,
+                    }
+                }
                 Verdict::Rotate => None,
                 Verdict::AnswerSuccessor => may_rotate.then(|| token.next(&record.rotation_key)),
                 // What is not accepted is never decided by a copy.
@@ -137,6 +149,12 @@ impl Service {
         let session = known.ok_or(Error::Unauthenticated)?;
         state_at(&session.life(), self.now()).map_err(|_| Error::Unauthenticated)?;
         Ok(Caller { session })
+    }
+
+    /// What another request has written since `session` was looked at, if the cache knows.
+    fn newer(&self, key: &[u8; 32], session: &CachedSession) -> Option<Arc<CachedSession>> {
+        let entry = self.inner.cache.get(key)?;
+        (entry.version() > session.version()).then_some(entry)
     }
 
     async fn read_session(&self, key: &[u8; 32]) -> Result<Option<Arc<CachedSession>>, Error> {
@@ -261,6 +279,24 @@ impl Service {
             tracing::warn!(session.id = %id, "a retired token was presented; its session was ended");
         }
         Ok(())
+    }
+}
+
+/// Requests with one token that is due arrive together. Without turns each would queue a write of its
+/// own, of which one takes effect, and everybody else's writes would wait behind them. The conditional
+/// updates decide all the same; turns only spare what is known to be late. Sessions share them by their
+/// hash, so there is nothing to clean up.
+pub(super) struct TokenTurns(Vec<Mutex<()>>);
+
+impl Default for TokenTurns {
+    fn default() -> Self {
+        Self((0..256).map(|_| Mutex::default()).collect())
+    }
+}
+
+impl TokenTurns {
+    async fn wait(&self, key: &[u8; 32]) -> MutexGuard<'_, ()> {
+        self.0[usize::from(key[0])].lock().await
     }
 }
 

@@ -110,7 +110,8 @@ impl CachedSession {
         }
     }
 
-    fn version(&self) -> i64 {
+    /// Grows with every rotation and first use of the session's token.
+    pub fn version(&self) -> i64 {
         version(&self.record)
     }
 }
