@@ -117,7 +117,7 @@ fn shapes(secret: &str) -> Vec<Vec<u8>> {
         .and_then(|token| token.split_at_checked(16))
     {
         shapes.extend(in_every_way(bytes));
-        shapes.push(secret["rc_s_".len()..].as_bytes().to_vec());
+        shapes.push(secret.as_bytes()["rc_s_".len()..].to_vec());
     }
     shapes
 }

@@ -147,7 +147,7 @@ async fn a_hundred_rotations_leave_ninety_nine_alarms() {
     let program = app.holding(&token);
     let mut tokens = vec![token];
     for _ in 0..100 {
-        app.advance(seconds(10));
+        app.advance(seconds(11));
         assert!(program.is_signed_in().await);
         // Its first use.
         assert!(program.is_signed_in().await);
