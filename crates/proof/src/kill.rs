@@ -139,7 +139,7 @@ pub(crate) async fn nothing_left(place: &Place, gone: bool) -> Result<Duration> 
 pub(crate) async fn at_random(context: &Context) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for kind in 0..2 {
-        let times = context.count(5, 1_000);
+        let times = context.count(3, 1_000);
         let mut report = Report::default();
         let mut kind_of = "";
         while report.kills < times {

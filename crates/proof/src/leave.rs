@@ -23,7 +23,7 @@ const USERS: usize = 64;
 
 /// F22: connections are cut at random moments; answers that arrive are the asker's own.
 pub(crate) async fn hang_up(context: &Context) -> Result<Vec<String>> {
-    let times = context.count(4_000, 200_000) as usize;
+    let times = context.count(2_000, 200_000) as usize;
     let mut lines = Vec::new();
     for place in Place::both(context, "hang-up").await? {
         let mut people = people::store(&place, USERS).await?;
@@ -171,7 +171,7 @@ fn bodies(mut heard: &[u8]) -> Vec<String> {
 
 /// F23: SIGTERM under load.
 pub(crate) async fn stop_under_load(context: &Context) -> Result<Vec<String>> {
-    let times = context.count(2, 50);
+    let times = context.count(1, 50);
     let mut lines = Vec::new();
     for place in Place::both(context, "stop").await? {
         let mut crowd = Crowd::gather(place, 4, 12).await?;
@@ -273,7 +273,7 @@ pub(crate) async fn first_start(context: &Context) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for kind in 0..2 {
         let (mut kills, mut number, mut name) = (0, 1, "");
-        let most = context.count(5, 2_000);
+        let most = context.count(3, 2_000);
         let stride = if context.short { 37 } else { 1 };
         let mut through = false;
         while kills < most && !through {

@@ -177,6 +177,10 @@ impl Worker {
             return self.guess(client).await;
         };
         let others: Vec<usize> = live.iter().copied().filter(|&at| at != with).collect();
+        // Acts that concern all others reach those too whose tokens were lost with an answer.
+        let all_others: Vec<usize> = (0..self.sessions.len())
+            .filter(|&at| at != with && self.sessions[at].fate != Fate::Ended)
+            .collect();
         match (choice, pick(&others)) {
             (0..50, _) | (_, None) => self
                 .ask(client, with, Method::GET, "/api/v1/me", None)
@@ -193,15 +197,15 @@ impl Worker {
                 Ok(())
             }
             (78..82, _) => {
-                self.asked(&others);
+                self.asked(&all_others);
                 let path = "/api/v1/me/sessions?except=current";
                 let told = self.ask(client, with, Method::DELETE, path, None).await?;
-                self.settled(&others, told.status == StatusCode::NO_CONTENT);
+                self.settled(&all_others, told.status == StatusCode::NO_CONTENT);
                 Ok(())
             }
             (82..90, Some(other)) => self.end_by_administrator(client, other).await,
             (90..94, _) if self.maybe.is_none() => {
-                self.change_password(client, with, &others).await
+                self.change_password(client, with, &all_others).await
             }
             _ => self.guess(client).await,
         }
