@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// How often, instead of each proof's own count.
     #[arg(long)]
     times: Option<u32>,
-    /// The short counts, which `test` runs.
+    /// The short counts.
     #[arg(long)]
     short: bool,
 }
@@ -35,7 +35,7 @@ pub(crate) fn command(args: Args) -> Result<()> {
     prove(&args, postgres.as_ref().map(Postgres::url))
 }
 
-/// The short counts, for `cargo xtask test`.
+/// The short counts, for `cargo xtask test --only proof`.
 pub(crate) fn short(postgres: &str) -> Result<()> {
     let args = Args {
         sqlite_only: false,

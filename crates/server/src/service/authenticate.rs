@@ -62,12 +62,6 @@ impl Service {
         }
         let key = token.lineage_hash();
         let mut known = self.inner.cache.get(&key);
-        let mut turn = None;
-        if known.is_none() {
-            // One request reads what many want to know; the probe waits for the same connections.
-            turn = Some(self.inner.token_turns.wait(&key).await);
-            known = self.inner.cache.get(&key);
-        }
         for _ in 0..MOST_ROUNDS {
             let (session, fresh) = match known.take() {
                 Some(session) => (session, false),
@@ -76,7 +70,6 @@ impl Service {
                     None => return Ok(Authentication::Unknown),
                 },
             };
-            drop(turn.take());
             let now = self.now();
             let record = &session.record;
             let standing =
@@ -290,7 +283,7 @@ impl Service {
 }
 
 /// Requests with one token that is due arrive together. Without turns each would queue a write of its
-/// own (and at first a read), of which one takes effect, and everybody else's writes would wait behind them. The conditional
+/// own, of which one takes effect, and everybody else's writes would wait behind them. The conditional
 /// updates decide all the same; turns only spare what is known to be late. Sessions share them by their
 /// hash, so there is nothing to clean up.
 pub(super) struct TokenTurns(Vec<Mutex<()>>);

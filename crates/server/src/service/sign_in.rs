@@ -173,12 +173,15 @@ impl Service {
             about(action, outcome),
             about(AuditAction::UserLocked, AuditOutcome::Success),
         );
-        let last_try = attempt.tries == Some(i64::from(self.config().lock_after));
+        // The last try locks. So does the next attempt, should a server have stopped between the two.
+        let locks = attempt
+            .tries
+            .is_none_or(|tries| tries == i64::from(self.config().lock_after));
         let key = attempt.key.clone();
         self.write(move |tx, trail| {
             Box::pin(async move {
                 trail.append(tx, &failed).await?;
-                if last_try && db::attempts::lock(tx, &key, now).await? {
+                if locks && db::attempts::lock(tx, &key, now).await? {
                     trail.append(tx, &locked).await?;
                 }
                 Ok(())

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, NewRow, PASSWORD, TestApp, minutes};
 
 both_databases!(
+    a_lock_that_a_crash_left_out_is_made_up_for,
     every_refusal_reads_the_same,
     five_wrong_passwords_lock_an_account_until_it_is_unlocked,
     a_right_password_gives_the_tries_back,
@@ -521,4 +522,25 @@ async fn signing_out_ends_the_session_and_clears_the_browser() {
         (0, None)
     );
     assert!(!program.is_signed_in().await);
+}
+
+async fn a_lock_that_a_crash_left_out_is_made_up_for() {
+    let (app, anon, admin) = TestApp::start()
+        .with(&["--unlock-after", "15m"])
+        .with_admin()
+        .await;
+    let nora = app.member().await;
+    anon.sign_in_as(&nora.email, "a wrong guess")
+        .await
+        .problem(401, "sign_in_failed");
+    // As a server leaves it that stops between the last try and the lock.
+    app.sql("UPDATE sign_in_attempt SET tries = 5, locked_at = NULL")
+        .await;
+    for _ in 0..2 {
+        anon.sign_in(&nora).await.problem(401, "sign_in_failed");
+    }
+    let locks = admin.get("/api/v1/audit?action=user.locked").await.ok();
+    assert_eq!(locks["total"], 1);
+    app.advance(minutes(16));
+    anon.sign_in(&nora).await.ok();
 }
