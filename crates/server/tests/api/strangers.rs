@@ -177,7 +177,7 @@ const INSIDE: &[&str] = &[
     ".rs:",
     "/home/",
     "/tmp/",
-    "/root/",
+    env!("CARGO_MANIFEST_DIR"),
     "serde",
     "hyper",
     "tokio",
