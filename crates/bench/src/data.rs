@@ -106,17 +106,7 @@ pub async fn live(url: &str, count: u32, age_seconds: u64) -> Result<Live> {
     .await?;
     let (password, text) = Password::one_time(&OsRandom);
     let hash = Hasher::new(1, &OsRandom).hash_now(&password, &OsRandom);
-    let user = |email: String, role: BuiltInRole| NewUser {
-        id: UserId(uuid_v7(&OsRandom, now)),
-        organisation_id: organisation,
-        name: email.clone(),
-        email,
-        role_key: role.key().to_owned(),
-        service_account: false,
-        password_hash: Some(hash.clone()),
-        password_change_required: false,
-        created_at: created,
-    };
+    let user = |email: String, role| user(organisation, email, role, &hash, created);
     let members: Vec<_> = (0..(count / 20).max(1))
         .map(|number| user(format!("user{number}@bench.example"), BuiltInRole::Member))
         .collect();
@@ -157,7 +147,29 @@ pub async fn live(url: &str, count: u32, age_seconds: u64) -> Result<Live> {
     })
 }
 
-fn session(
+/// A user to be stored, who is called like the e-mail.
+pub fn user(
+    organisation: OrganisationId,
+    email: String,
+    role: BuiltInRole,
+    hash: &str,
+    created: Timestamp,
+) -> NewUser {
+    NewUser {
+        id: UserId(uuid_v7(&OsRandom, created)),
+        organisation_id: organisation,
+        name: email.clone(),
+        email,
+        role_key: role.key().to_owned(),
+        service_account: false,
+        password_hash: Some(hash.to_owned()),
+        password_change_required: false,
+        created_at: created,
+    }
+}
+
+/// A session to be stored, which lives for a day from `created` on and whose token was first used then.
+pub fn session(
     user: UserId,
     organisation: OrganisationId,
     created: Timestamp,
@@ -175,15 +187,15 @@ fn session(
         rotation_key,
         generation: 0,
         first_used_at: Some(created),
-        name: "bench".to_owned(),
+        name: "measured".to_owned(),
         kind: Kind::Api,
         method: Method::Password,
         keep: false,
         ip: "203.0.113.7".to_owned(),
-        user_agent: "bench/1.0".to_owned(),
-        browser: "bench 1.0".to_owned(),
+        user_agent: "measured/1.0".to_owned(),
+        browser: "measured 1.0".to_owned(),
         system: "Linux".to_owned(),
-        server_name: "bench".to_owned(),
+        server_name: "measured".to_owned(),
         created_at: created,
         last_activity_at: created,
         idle_timeout_seconds: 86_400,

@@ -15,7 +15,6 @@ use crate::kill::{CALLS_POSTGRES, CALLS_SQLITE, Crowd, how, nothing_left};
 use crate::people::{self, Person, new_password, random};
 use crate::place::Place;
 use crate::server::{How, Server};
-use crate::storage::ids;
 use crate::{Context, canary, ledger};
 
 /// Users whose requests are cut.
@@ -83,7 +82,7 @@ pub(crate) async fn hang_up(context: &Context) -> Result<Vec<String>> {
         let faults = log.matches("http.status=5").count() - shed;
         ensure!(faults == 0, "{faults} answers were 5xx and not 503");
         let kind = place.kind;
-        place.leave(&ids(&sessions)).await?;
+        place.leave(&people::ids(&sessions)).await?;
         lines.push(format!(
             "{kind}: {times} connections of {USERS} users cut at random moments: {read} answers arrived whole, 0 of another user, \
              0 x 500 ({shed} x 503, told to wait), audit one to one; everybody served at once afterwards"

@@ -14,6 +14,7 @@ mod load;
 mod lock;
 mod people;
 mod place;
+mod postgres_gone;
 mod rotate;
 mod server;
 mod slow;
@@ -100,7 +101,7 @@ impl Context {
             Proof::Stop => leave::stop_under_load(self).await,
             Proof::FirstStart => leave::first_start(self).await,
             Proof::Descriptors => slow::without_descriptors(self).await,
-            Proof::PostgresGone => storage::postgres_gone(self).await,
+            Proof::PostgresGone => postgres_gone::postgres_gone(self).await,
         }
     }
 }

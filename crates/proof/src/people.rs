@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use rollcall_bench::data;
-use rollcall_core::{BuiltInRole, Kind, Method, OrganisationId, SessionId, UserId};
+use rollcall_core::{BuiltInRole, OrganisationId, UserId};
 use rollcall_server::clock::{Clock, OsRandom, Random, SystemClock, uuid_v7};
-use rollcall_server::db::{self, NewUser, SessionRecord};
+use rollcall_server::db::{self, SessionRecord};
 use rollcall_server::service::password::{Hasher, Password};
-use rollcall_server::service::token::Token;
 use uuid::Uuid;
 
 use crate::canary;
@@ -69,17 +68,7 @@ pub(crate) async fn store(place: &Place, count: usize) -> Result<Vec<Person>> {
                 false => BuiltInRole::Member,
             };
             let email = format!("user{number}@proof.example");
-            NewUser {
-                id: UserId(uuid_v7(&OsRandom, now)),
-                organisation_id: organisation,
-                name: email.clone(),
-                email,
-                role_key: role.key().to_owned(),
-                service_account: false,
-                password_hash: Some(hash.clone()),
-                password_change_required: false,
-                created_at: now,
-            }
+            data::user(organisation, email, role, &hash, now)
         })
         .collect();
     let people = rows
@@ -110,40 +99,23 @@ pub(crate) async fn sessions(
     let created = used - Duration::from_secs(3_600);
     let (mut seeded, mut rows) = (Vec::new(), Vec::new());
     for owner in owners {
-        let mut rotation_key = [0; 32];
-        OsRandom.fill(&mut rotation_key);
-        let mut chain = vec![Token::generate(&OsRandom)];
-        for step in 0..generation {
-            chain.push(chain[step].next(&rotation_key));
-        }
-        let current = &chain[generation];
-        let id = SessionId(uuid_v7(&OsRandom, created));
         let day = Duration::from_secs(86_400);
+        let (user, organisation) = (UserId(owner.id), OrganisationId(owner.organisation));
+        let (first, record) = data::session(user, organisation, created);
+        let mut chain = vec![first];
+        for step in 0..generation {
+            chain.push(chain[step].next(&record.rotation_key));
+        }
         let record = SessionRecord {
-            id,
-            user_id: UserId(owner.id),
-            organisation_id: OrganisationId(owner.organisation),
-            lineage_hash: current.lineage_hash(),
-            secret_hash: current.secret_hash(),
-            rotation_key,
+            secret_hash: chain[generation].secret_hash(),
             generation: i64::try_from(generation)?,
             first_used_at: Some(used),
-            name: "proof".to_owned(),
-            kind: Kind::Api,
-            method: Method::Password,
-            keep: false,
-            ip: "203.0.113.7".to_owned(),
-            user_agent: "proof/1.0".to_owned(),
-            browser: "proof 1.0".to_owned(),
-            system: "Linux".to_owned(),
-            server_name: "proof".to_owned(),
-            created_at: created,
             last_activity_at: now,
-            idle_timeout_seconds: 86_400,
             idle_expires_at: now + day,
             absolute_expires_at: now + day,
-            ended: None,
+            ..record
         };
+        let id = record.id;
         let tokens: Vec<String> = chain
             .iter()
             .map(|token| token.expose().to_string())
@@ -157,4 +129,9 @@ pub(crate) async fn sessions(
     db::bulk::insert_sessions(&db, rows).await?;
     db.close().await;
     Ok(seeded)
+}
+
+/// The ids of stored sessions, for the books.
+pub(crate) fn ids(sessions: &[Seeded]) -> Vec<Uuid> {
+    sessions.iter().map(|session| session.id).collect()
 }
