@@ -63,6 +63,10 @@ pub fn shell() -> impl IntoView {
     }
 }
 
+/// A page as the routes have it. Pages are of one type, so that the bundle holds what a route does once for each
+/// form of path, not for each page.
+type Page = fn() -> AnyView;
+
 /// All pages. The server puts what surrounds them into the context before it renders, and the browser
 /// finds it in the document; signing in and out load the document anew.
 #[component]
@@ -78,17 +82,17 @@ pub fn App() -> impl IntoView {
         <Title formatter=document_title />
         <Router>
             <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
-                <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
-                <Route path=path!("/forgot-password") view=ForgotPasswordPage ssr=SsrMode::Async />
+                <Route path=path!("/sign-in") view={SignInPage as Page} ssr=SsrMode::Async />
+                <Route path=path!("/forgot-password") view={ForgotPasswordPage as Page} ssr=SsrMode::Async />
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
-                    <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
-                    <Route path=path!("/sessions") view=SessionsPage ssr=SsrMode::Async />
-                    <Route path=path!("/sessions/:id") view=SessionPage ssr=SsrMode::Async />
-                    <Route path=path!("/sessions/:id/end") view=EndSessionPage ssr=SsrMode::Async />
-                    <Route path=path!("/account/sessions") view=MySessionsPage ssr=SsrMode::Async />
-                    <Route path=path!("/account/sessions/end") view=EndOwnSessionsPage ssr=SsrMode::Async />
-                    <Route path=path!("/account/sessions/:id/end") view=EndOwnSessionPage ssr=SsrMode::Async />
-                    <Route path=path!("/account/security") view=SecurityPage ssr=SsrMode::Async />
+                    <Route path=path!("/") view={HomePage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/sessions") view={SessionsPage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/sessions/:id") view={SessionPage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/sessions/:id/end") view={EndSessionPage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/account/sessions") view={MySessionsPage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/account/sessions/end") view={EndOwnSessionsPage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/account/sessions/:id/end") view={EndOwnSessionPage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/account/security") view={SecurityPage as Page} ssr=SsrMode::Async />
                 </ParentRoute>
             </Routes>
         </Router>

@@ -13,7 +13,14 @@ pub(crate) mod sessions;
 pub(crate) mod sign_in;
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_params_map;
+use leptos_router::hooks::{use_params_map, use_url};
+use rollcall_core::SessionQuery;
+
+/// What the address asks of a list of sessions.
+fn query_in_address() -> Memo<SessionQuery> {
+    let url = use_url();
+    Memo::new(move |_| SessionQuery::parse_leniently(url.read().search()))
+}
 
 /// The `:id` of the page's path.
 fn id_in_path() -> Memo<String> {

@@ -2,12 +2,18 @@
 //!
 //! `go` is sent by plain forms only: then the answer is a redirect to where the browser should be next.
 
+use std::pin::Pin;
+
 use leptos::prelude::*;
-use leptos::server_fn::codec::JsonEncoding;
-use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
+use leptos::serde_json;
+use leptos::server::ServerActionError;
+use leptos::server_fn::codec::Post;
+use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr, ServerFnUrlError};
+use leptos::server_fn::{Bytes, ContentType, Decodes, Encodes, Format, FormatType};
 // By its own name where a server function has the same: each function makes a type called like itself.
 use rollcall_core as model;
 use rollcall_core::{AuditEvent, EndResult, Error, OwnScope, Page, Session};
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 
 // The bodies of server functions are compiled on the server only, and so is what only they use.
@@ -21,7 +27,7 @@ use on_server::{AuditQuery, Field, Problem, SessionQuery, backend, id, routes};
 pub struct RpcError(pub Error);
 
 impl FromServerFnError for RpcError {
-    type Encoder = JsonEncoding;
+    type Encoder = JsonText;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         Self(match error {
@@ -43,6 +49,63 @@ impl From<Error> for RpcError {
 
 /// What a server function answers.
 pub type Rpc<T> = Result<T, RpcError>;
+
+/// How it is sent.
+type Answer = Post<JsonText>;
+
+/// JSON, read as text. Leptos's own encoding reads it as bytes, but the data that comes with a page as text, so
+/// that the bundle would hold the reading of every type twice.
+pub struct JsonText;
+
+impl ContentType for JsonText {
+    const CONTENT_TYPE: &'static str = "application/json";
+}
+
+impl FormatType for JsonText {
+    const FORMAT_TYPE: Format = Format::Text;
+}
+
+impl<T: Serialize> Encodes<T> for JsonText {
+    type Error = serde_json::Error;
+
+    fn encode(value: &T) -> Result<Bytes, Self::Error> {
+        serde_json::to_vec(value).map(Bytes::from)
+    }
+}
+
+impl<T: DeserializeOwned> Decodes<T> for JsonText {
+    type Error = serde_json::Error;
+
+    fn decode(bytes: Bytes) -> Result<T, Self::Error> {
+        let text = str::from_utf8(&bytes).map_err(|_| serde_json::Error::custom("not UTF-8"))?;
+        serde_json::from_str(text)
+    }
+}
+
+/// Asks for data on the server, which hands it to the browser with the page, and asks again whenever `key`
+/// changes: a text to ask by, and a number that only tells one time from the next.
+pub(crate) fn load<T, F>(
+    key: impl Fn() -> (String, u32) + Send + Sync + 'static,
+    ask: impl Fn(String) -> F + Send + Sync + 'static,
+) -> Resource<Rpc<T>>
+where
+    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
+    F: Future<Output = Rpc<T>> + Send + 'static,
+{
+    // Boxed, so that the bundle holds the rest once for each type of answer, not for each question.
+    let key: Box<dyn Fn() -> (String, u32) + Send + Sync> = Box::new(key);
+    let ask: Box<dyn Fn(String) -> Coming<T> + Send + Sync> =
+        Box::new(move |text| Box::pin(ask(text)));
+    Resource::new(key, move |(text, _)| ask(text))
+}
+
+type Coming<T> = Pin<Box<dyn Future<Output = Rpc<T>> + Send>>;
+
+/// Why a plain form failed that was sent to `action` and led back to this page.
+pub(crate) fn failure(action: &str) -> Option<Error> {
+    let failed = use_context::<ServerActionError>().filter(|failed| failed.path() == action)?;
+    Some(ServerFnUrlError::<RpcError>::decode_err(failed.err()).0)
+}
 
 #[cfg(feature = "ssr")]
 mod on_server {
@@ -77,19 +140,19 @@ mod on_server {
 }
 
 /// See `Backend::surroundings`.
-#[server(prefix = "/rpc", endpoint = "surroundings")]
+#[server(prefix = "/rpc", endpoint = "surroundings", output = Answer)]
 pub async fn surroundings() -> Rpc<model::Surroundings> {
     Ok(backend()?.surroundings().await?)
 }
 
 /// See `Backend::last_end`.
-#[server(prefix = "/rpc", endpoint = "last_end")]
+#[server(prefix = "/rpc", endpoint = "last_end", output = Answer)]
 pub async fn last_end() -> Rpc<Option<model::LastEnd>> {
     Ok(backend()?.last_end().await?)
 }
 
 /// See `Backend::sign_in`. A plain form is sent to `next`, if that is a path of ours.
-#[server(prefix = "/rpc", endpoint = "sign_in")]
+#[server(prefix = "/rpc", endpoint = "sign_in", output = Answer)]
 pub async fn sign_in(
     #[server(default)] email: String,
     #[server(default)] password: String,
@@ -112,7 +175,7 @@ pub async fn sign_in(
 }
 
 /// See `Backend::sign_out`.
-#[server(prefix = "/rpc", endpoint = "sign_out")]
+#[server(prefix = "/rpc", endpoint = "sign_out", output = Answer)]
 pub async fn sign_out(go: Option<bool>) -> Rpc<()> {
     let backend = backend()?;
     backend.sign_out().await?;
@@ -123,13 +186,13 @@ pub async fn sign_out(go: Option<bool>) -> Rpc<()> {
 }
 
 /// See `Backend::me`.
-#[server(prefix = "/rpc", endpoint = "me")]
+#[server(prefix = "/rpc", endpoint = "me", output = Answer)]
 pub async fn me() -> Rpc<model::Me> {
     Ok(backend()?.me().await?)
 }
 
 /// See `Backend::change_password`. The new password is typed twice, since nobody can see it.
-#[server(prefix = "/rpc", endpoint = "change_password")]
+#[server(prefix = "/rpc", endpoint = "change_password", output = Answer)]
 pub async fn change_password(
     #[server(default)] current_password: String,
     #[server(default)] new_password: String,
@@ -156,7 +219,7 @@ pub async fn change_password(
 }
 
 /// See `Backend::set_time_zone`. An empty zone follows the browser.
-#[server(prefix = "/rpc", endpoint = "set_time_zone")]
+#[server(prefix = "/rpc", endpoint = "set_time_zone", output = Answer)]
 pub async fn set_time_zone(#[server(default)] time_zone: String) -> Rpc<()> {
     let backend = backend()?;
     backend
@@ -167,7 +230,7 @@ pub async fn set_time_zone(#[server(default)] time_zone: String) -> Rpc<()> {
 }
 
 /// See `Backend::time_zones`.
-#[server(prefix = "/rpc", endpoint = "time_zones")]
+#[server(prefix = "/rpc", endpoint = "time_zones", output = Answer)]
 pub async fn time_zones() -> Rpc<Vec<String>> {
     Ok(backend()?
         .time_zones()
@@ -177,7 +240,7 @@ pub async fn time_zones() -> Rpc<Vec<String>> {
 }
 
 /// See `Backend::list_own_sessions`.
-#[server(prefix = "/rpc", endpoint = "list_own_sessions")]
+#[server(prefix = "/rpc", endpoint = "list_own_sessions", output = Answer)]
 pub async fn list_own_sessions(#[server(default)] query: String) -> Rpc<Page<Session>> {
     Ok(backend()?
         .list_own_sessions(SessionQuery::parse(&query)?)
@@ -185,7 +248,7 @@ pub async fn list_own_sessions(#[server(default)] query: String) -> Rpc<Page<Ses
 }
 
 /// See `Backend::find_own_session`.
-#[server(prefix = "/rpc", endpoint = "find_own_session")]
+#[server(prefix = "/rpc", endpoint = "find_own_session", output = Answer)]
 pub async fn find_own_session(session: String) -> Rpc<Session> {
     Ok(backend()?
         .find_own_session(id(&session, Field::Id)?)
@@ -193,7 +256,7 @@ pub async fn find_own_session(session: String) -> Rpc<Session> {
 }
 
 /// See `Backend::end_own_session`.
-#[server(prefix = "/rpc", endpoint = "end_own_session")]
+#[server(prefix = "/rpc", endpoint = "end_own_session", output = Answer)]
 pub async fn end_own_session(session: String, go: Option<bool>) -> Rpc<EndResult> {
     let backend = backend()?;
     let result = backend.end_own_session(id(&session, Field::Id)?).await?;
@@ -208,7 +271,7 @@ pub async fn end_own_session(session: String, go: Option<bool>) -> Rpc<EndResult
 }
 
 /// See `Backend::end_own_sessions`.
-#[server(prefix = "/rpc", endpoint = "end_own_sessions")]
+#[server(prefix = "/rpc", endpoint = "end_own_sessions", output = Answer)]
 pub async fn end_own_sessions(scope: OwnScope, go: Option<bool>) -> Rpc<EndResult> {
     let backend = backend()?;
     let result = backend.end_own_sessions(scope).await?;
@@ -223,7 +286,7 @@ pub async fn end_own_sessions(scope: OwnScope, go: Option<bool>) -> Rpc<EndResul
 }
 
 /// See `Backend::list_sessions`.
-#[server(prefix = "/rpc", endpoint = "list_sessions")]
+#[server(prefix = "/rpc", endpoint = "list_sessions", output = Answer)]
 pub async fn list_sessions(#[server(default)] query: String) -> Rpc<Page<Session>> {
     Ok(backend()?
         .list_sessions(SessionQuery::parse(&query)?)
@@ -231,7 +294,7 @@ pub async fn list_sessions(#[server(default)] query: String) -> Rpc<Page<Session
 }
 
 /// See `Backend::count_sessions`.
-#[server(prefix = "/rpc", endpoint = "count_sessions")]
+#[server(prefix = "/rpc", endpoint = "count_sessions", output = Answer)]
 pub async fn count_sessions(#[server(default)] query: String) -> Rpc<u64> {
     Ok(backend()?
         .count_sessions(SessionQuery::parse(&query)?)
@@ -239,19 +302,19 @@ pub async fn count_sessions(#[server(default)] query: String) -> Rpc<u64> {
 }
 
 /// See `Backend::session_stats`.
-#[server(prefix = "/rpc", endpoint = "session_stats")]
+#[server(prefix = "/rpc", endpoint = "session_stats", output = Answer)]
 pub async fn session_stats() -> Rpc<model::SessionStats> {
     Ok(backend()?.session_stats().await?)
 }
 
 /// See `Backend::find_session`.
-#[server(prefix = "/rpc", endpoint = "find_session")]
+#[server(prefix = "/rpc", endpoint = "find_session", output = Answer)]
 pub async fn find_session(session: String) -> Rpc<Session> {
     Ok(backend()?.find_session(id(&session, Field::Id)?).await?)
 }
 
 /// See `Backend::end_session`.
-#[server(prefix = "/rpc", endpoint = "end_session")]
+#[server(prefix = "/rpc", endpoint = "end_session", output = Answer)]
 pub async fn end_session(
     session: String,
     reason: Option<String>,
@@ -273,7 +336,7 @@ pub async fn end_session(
 }
 
 /// See `Backend::end_user_sessions`.
-#[server(prefix = "/rpc", endpoint = "end_user_sessions")]
+#[server(prefix = "/rpc", endpoint = "end_user_sessions", output = Answer)]
 pub async fn end_user_sessions(
     user: String,
     #[server(default)] include_current: bool,
@@ -284,7 +347,7 @@ pub async fn end_user_sessions(
 }
 
 /// See `Backend::list_audit`.
-#[server(prefix = "/rpc", endpoint = "list_audit")]
+#[server(prefix = "/rpc", endpoint = "list_audit", output = Answer)]
 pub async fn list_audit(#[server(default)] query: String) -> Rpc<Page<AuditEvent>> {
     Ok(backend()?.list_audit(AuditQuery::parse(&query)?).await?)
 }

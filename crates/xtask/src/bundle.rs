@@ -8,7 +8,7 @@
 use crate::process::{run, seconds, step};
 use crate::setup::wasm::Purpose;
 use crate::setup::{self, Setup};
-use crate::{compress, css, fingerprint, paths};
+use crate::{compress, css, fingerprint, paths, shrink, sizes};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,9 @@ pub(crate) struct Args {
     /// Build even if nothing changed.
     #[arg(long)]
     force: bool,
+    /// Say how large each file is, and each crate's part of the WebAssembly.
+    #[arg(long, conflicts_with = "dev")]
+    sizes: bool,
 }
 
 /// `cargo xtask bundle`.
@@ -38,7 +41,12 @@ pub(crate) fn command(args: Args) -> Result<()> {
         Purpose::Development
     } else {
         Purpose::Shipping
-    })
+    })?;
+    if args.sizes {
+        let setup = setup::for_bundle(Purpose::Shipping)?;
+        sizes::print(&setup, &named(Purpose::Shipping)?)?;
+    }
+    Ok(())
 }
 
 /// Sets up and builds, unless `dist/` already holds what would come out.
@@ -75,6 +83,8 @@ fn client_fingerprint(purpose: Purpose, setup: &Setup) -> Result<String> {
     let inputs = [
         "crates/core",
         "crates/client",
+        "crates/xtask/src/shrink.rs",
+        "crates/xtask/src/wasm.rs",
         "Cargo.toml",
         "Cargo.lock",
         "Trunk.toml",
@@ -108,7 +118,6 @@ fn trunk(purpose: Purpose, setup: &Setup, inputs: &str) -> Result<PathBuf> {
             .env("PATH", paths::path_with(&setup.path)?)
             .env("TRUNK_SKIP_VERSION_CHECK", "true")
             .env("TRUNK_TOOLS_WASM_BINDGEN", setup::wasm_bindgen_version()?)
-            .env("TRUNK_TOOLS_WASM_OPT", setup::wasm_opt_version())
             // Trunk takes these for an option of its own and refuses the usual values.
             .env_remove("NO_COLOR")
             .env_remove("RUST_LOG");
@@ -125,6 +134,15 @@ fn trunk(purpose: Purpose, setup: &Setup, inputs: &str) -> Result<PathBuf> {
         }
         Ok(())
     })?;
+    let wasm = folder.join("rollcall-client_bg.wasm");
+    if purpose == Purpose::Shipping {
+        let named = named(purpose)?;
+        fs::rename(&wasm, &named).with_context(|| format!("moving {}", wasm.display()))?;
+        step("Shrinking it", "wasm-opt", || {
+            shrink::optimise(setup, &named, &wasm, false)?;
+            shrink::shorten_imports(&wasm, &folder.join("rollcall-client.js"))
+        })?;
+    }
     fs::write(&stamp, inputs).with_context(|| format!("writing {}", stamp.display()))?;
     Ok(folder)
 }
@@ -194,6 +212,11 @@ fn name(purpose: Purpose) -> &'static str {
         Purpose::Development => "dev",
         Purpose::Shipping => "release",
     }
+}
+
+/// The WebAssembly before wasm-opt, with the names of its functions.
+fn named(purpose: Purpose) -> Result<PathBuf> {
+    Ok(paths::client_target()?.join(format!("trunk-{}.wasm", name(purpose))))
 }
 
 /// Remembers what `dist/` was made from.

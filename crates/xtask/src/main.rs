@@ -17,7 +17,10 @@ mod process;
 mod proof;
 mod run;
 mod setup;
+mod shrink;
+mod sizes;
 mod test;
+mod wasm;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

@@ -66,11 +66,6 @@ pub(crate) fn wasm_bindgen_version() -> Result<String> {
     tools::wasm_bindgen_version()
 }
 
-/// The version of wasm-opt that the bundle is made with, in Trunk's way of writing it.
-pub(crate) fn wasm_opt_version() -> String {
-    format!("version_{}", tools::BINARYEN)
-}
-
 /// The cargo that runs this program, so that every build uses one and the same.
 pub(crate) fn cargo() -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -3,33 +3,31 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
-use rollcall_core::{Session, State};
+use rollcall_core::{Error, Session, State};
 
 use super::id_in_path;
 use crate::components::confirmation::{EndFacts, question, verb};
 use crate::components::error_view::{ErrorNotice, ErrorPage};
 use crate::routes;
 use crate::rpc::{self, EndSession};
+use crate::ui::loading::Loaded;
 
 /// Asks, then ends.
 #[component]
-pub(crate) fn EndSessionPage() -> impl IntoView {
+pub(crate) fn EndSessionPage() -> AnyView {
     let id = id_in_path();
-    let session = Resource::new(move || id.get(), rpc::find_session);
-    let end = ServerAction::<EndSession>::new();
-    view! {
-        <Suspense>
-            {move || Suspend::new(async move {
-                match session.await {
-                    Ok(session) => ask(session, end),
-                    Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
-                }
-            })}
-        </Suspense>
-    }
+    let session = rpc::load(move || (id.get(), 0), rpc::find_session);
+    let failure = rpc::failure(EndSession::url());
+    let content = move || async move {
+        match session.await {
+            Ok(session) => ask(session, failure),
+            Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
+        }
+    };
+    view! { <Loaded content /> }.into_any()
 }
 
-fn ask(session: Session, end: ServerAction<EndSession>) -> AnyView {
+fn ask(session: Session, failure: Option<Error>) -> AnyView {
     let id = session.id.to_string();
     let back = routes::session(&id);
     let reason = (!session.current).then(|| {
@@ -45,7 +43,7 @@ fn ask(session: Session, end: ServerAction<EndSession>) -> AnyView {
         EndSession::url(),
         reason.map(IntoAny::into_any),
         back,
-        end.value().get().and_then(Result::err).map(|error| error.0),
+        failure,
     )
 }
 
@@ -55,7 +53,7 @@ pub(super) fn confirm(
     action: &'static str,
     more: Option<AnyView>,
     back: String,
-    failure: Option<rollcall_core::Error>,
+    failure: Option<Error>,
 ) -> AnyView {
     let (heading, explanation) = question(session);
     let active = session.state == State::Active;

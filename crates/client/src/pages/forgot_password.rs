@@ -10,7 +10,7 @@ use crate::ui::icon::{Glyph, Icon};
 
 /// Whom to ask for a new password.
 #[component]
-pub(crate) fn ForgotPasswordPage() -> impl IntoView {
+pub(crate) fn ForgotPasswordPage() -> AnyView {
     let contact = use_surroundings().support_contact;
     view! {
         <Title text="Forgot password" />
@@ -30,4 +30,5 @@ pub(crate) fn ForgotPasswordPage() -> impl IntoView {
             </section>
         </main>
     }
+    .into_any()
 }

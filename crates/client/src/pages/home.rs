@@ -10,11 +10,11 @@ use crate::routes;
 
 /// Sends the viewer on.
 #[component]
-pub(crate) fn HomePage() -> impl IntoView {
+pub(crate) fn HomePage() -> AnyView {
     let path = match use_surroundings().viewer {
         None => routes::SIGN_IN,
         Some(viewer) if viewer.may(Permission::SessionsView) => routes::SESSIONS,
         Some(_) => routes::MY_SESSIONS,
     };
-    view! { <Redirect path /> }
+    view! { <Redirect path /> }.into_any()
 }

@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::use_url;
 use rollcall_core::{Page, Session, SessionQuery, State};
 
+use super::query_in_address;
 use crate::app::use_surroundings;
 use crate::components::end_dialog::EndDialog;
 use crate::components::error_view::ErrorNotice;
@@ -12,20 +12,19 @@ use crate::components::session_facts::{Duration, StateTag};
 use crate::components::session_table::TableSkeleton;
 use crate::ui::clock::TimeAgo;
 use crate::ui::icon::{Glyph, Icon};
-use crate::ui::loading::{remember, report_to};
+use crate::ui::loading::{Loaded, remember};
 use crate::ui::pager::{Pager, Paging};
 use crate::ui::refresh_button::RefreshButton;
 use crate::{routes, rpc};
 
 /// My Sessions.
 #[component]
-pub(crate) fn MySessionsPage() -> impl IntoView {
-    let url = use_url();
-    let query = Memo::new(move |_| SessionQuery::parse_leniently(url.read().search()));
+pub(crate) fn MySessionsPage() -> AnyView {
+    let query = query_in_address();
     let version = RwSignal::new(0_u32);
-    let page = Resource::new(
-        move || (query.get(), version.get()),
-        |(query, _)| rpc::list_own_sessions(query.to_query()),
+    let page = rpc::load(
+        move || (query.get().to_query(), version.get()),
+        rpc::list_own_sessions,
     );
     let refresh = Callback::new(move |()| version.update(|version| *version += 1));
     let asked = RwSignal::new(None::<Session>);
@@ -33,41 +32,44 @@ pub(crate) fn MySessionsPage() -> impl IntoView {
     // What was shown last stays on the page when a later answer fails.
     let known = StoredValue::new(None::<(Page<Session>, SessionQuery)>);
     let zone = StoredValue::new(use_surroundings().zone);
+    let as_of = move || async move {
+        let text = page.await.ok().map(|page| {
+            zone.with_value(|zone| format!("as of {} {}", zone.time_of_day(page.as_of), zone.name))
+        });
+        view! { <span class="since">{text}</span> }.into_any()
+    };
+    let list = move || {
+        let shown = query.get_untracked();
+        async move {
+            match page.await {
+                Ok(list) => {
+                    remember(known, &(list.clone(), shown.clone()));
+                    rows(list, shown, asked)
+                }
+                Err(error) => {
+                    let old = known
+                        .get_value()
+                        .map(|(list, shown)| rows(list, shown, asked));
+                    view! { <ErrorNotice error=error.0 retry=refresh />{old} }.into_any()
+                }
+            }
+        }
+    };
     view! {
         <Title text="My sessions" />
         <div class="head">
             <h1>"My sessions"</h1>
-            <Transition>
-                {move || Suspend::new(async move {
-                    let text = page.await.ok().map(|page| zone.with_value(|zone| format!("as of {} {}", zone.time_of_day(page.as_of), zone.name)));
-                    view! { <span class="since">{text}</span> }
-                })}
-            </Transition>
+            <Loaded content=as_of />
             <span class="grow"></span>
             <RefreshButton here=routes::MY_SESSIONS loading refresh />
         </div>
         <p class="lead">"Every browser and program that is signed in as you. End what you do not recognise, then change your password."</p>
         <section class="panel" aria-busy=move || loading.get().to_string()>
-            <Transition fallback=|| view! { <TableSkeleton /> } set_pending=report_to(loading)>
-                {move || {
-                    let shown = query.get_untracked();
-                    Suspend::new(async move {
-                        match page.await {
-                            Ok(list) => {
-                                remember(known, &(list.clone(), shown.clone()));
-                                rows(list, shown, asked)
-                            }
-                            Err(error) => {
-                                let old = known.get_value().map(|(list, shown)| rows(list, shown, asked));
-                                view! { <ErrorNotice error=error.0 retry=refresh />{old} }.into_any()
-                            }
-                        }
-                    })
-                }}
-            </Transition>
+            <Loaded fallback=|| view! { <TableSkeleton /> } loading content=list />
         </section>
         <EndDialog asked own=true changed=refresh />
     }
+    .into_any()
 }
 
 fn rows(list: Page<Session>, query: SessionQuery, asked: RwSignal<Option<Session>>) -> AnyView {

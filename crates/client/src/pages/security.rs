@@ -12,6 +12,7 @@ use crate::browser;
 use crate::components::error_view::{field_error, other_error};
 use crate::routes;
 use crate::rpc::{self, ChangePassword, SetTimeZone};
+use crate::ui::loading::Loaded;
 
 const FIELDS: [Field; 3] = [
     Field::CurrentPassword,
@@ -21,7 +22,7 @@ const FIELDS: [Field; 3] = [
 
 /// The security page.
 #[component]
-pub(crate) fn SecurityPage() -> impl IntoView {
+pub(crate) fn SecurityPage() -> AnyView {
     let surroundings = use_surroundings();
     let required = surroundings
         .viewer
@@ -45,6 +46,7 @@ pub(crate) fn SecurityPage() -> impl IntoView {
         <PasswordForm min_length=surroundings.password_min_length />
         {(!required).then(|| view! { <TimeZoneForm chosen shown=surroundings.zone.name /> })}
     }
+    .into_any()
 }
 
 #[component]
@@ -119,8 +121,20 @@ fn PasswordForm(min_length: u32) -> impl IntoView {
 
 #[component]
 fn TimeZoneForm(chosen: Option<String>, shown: String) -> impl IntoView {
-    let zones = Resource::new(|| (), |()| rpc::time_zones());
+    let zones = rpc::load(|| (String::new(), 0), |_| rpc::time_zones());
     let chosen = StoredValue::new(chosen.unwrap_or_default());
+    let offered = move || async move {
+        zones
+            .await
+            .unwrap_or_default()
+            .into_iter()
+            .map(|zone| {
+                let selected = chosen.with_value(|chosen| *chosen == zone);
+                view! { <option value=zone.clone() selected=selected>{zone.clone()}</option> }
+            })
+            .collect_view()
+            .into_any()
+    };
     view! {
         <section class="panel card">
             <h2>"Time zone"</h2>
@@ -130,19 +144,7 @@ fn TimeZoneForm(chosen: Option<String>, shown: String) -> impl IntoView {
                     "Show times in"
                     <select name="time_zone">
                         <option value="" selected=chosen.with_value(String::is_empty)>"The browser's time zone"</option>
-                        <Suspense>
-                            {move || Suspend::new(async move {
-                                zones
-                                    .await
-                                    .unwrap_or_default()
-                                    .into_iter()
-                                    .map(|zone| {
-                                        let selected = chosen.with_value(|chosen| *chosen == zone);
-                                        view! { <option value=zone.clone() selected=selected>{zone.clone()}</option> }
-                                    })
-                                    .collect_view()
-                            })}
-                        </Suspense>
+                        <Loaded content=offered />
                     </select>
                 </label>
                 <button class="button">"Save time zone"</button>

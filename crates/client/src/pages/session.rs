@@ -11,33 +11,31 @@ use crate::components::error_view::ErrorPage;
 use crate::components::session_facts::{StateTag, called};
 use crate::ui::clock::{TimeAgo, exact};
 use crate::ui::icon::{Glyph, Icon};
+use crate::ui::loading::Loaded;
 use crate::{routes, rpc};
 
 /// The page of one session.
 #[component]
-pub(crate) fn SessionPage() -> impl IntoView {
+pub(crate) fn SessionPage() -> AnyView {
     let id = id_in_path();
     let may_end = use_surroundings()
         .viewer
         .is_some_and(|viewer| viewer.may(Permission::SessionsEnd));
     let version = RwSignal::new(0_u32);
-    let session = Resource::new(
-        move || (id.get(), version.get()),
-        |(id, _)| rpc::find_session(id),
-    );
+    let session = rpc::load(move || (id.get(), version.get()), rpc::find_session);
     let asked = RwSignal::new(None::<Session>);
     let changed = Callback::new(move |()| version.update(|version| *version += 1));
+    let content = move || async move {
+        match session.await {
+            Ok(session) => facts(session, may_end, asked),
+            Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
+        }
+    };
     view! {
-        <Transition>
-            {move || Suspend::new(async move {
-                match session.await {
-                    Ok(session) => facts(session, may_end, asked),
-                    Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
-                }
-            })}
-        </Transition>
+        <Loaded content />
         <EndDialog asked changed />
     }
+    .into_any()
 }
 
 fn facts(session: Session, may_end: bool, asked: RwSignal<Option<Session>>) -> AnyView {

@@ -3,11 +3,12 @@
 use leptos::html;
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::{use_navigate, use_url};
+use leptos_router::hooks::use_navigate;
 use rollcall_core::{
     Error, Page, PageNumber, Permission, Session, SessionFilter, SessionQuery, SessionStats, words,
 };
 
+use super::query_in_address;
 use crate::app::use_surroundings;
 use crate::browser;
 use crate::components::end_dialog::EndDialog;
@@ -15,14 +16,14 @@ use crate::components::error_view::{ErrorNotice, ErrorPage};
 use crate::components::session_filters::SessionFilters;
 use crate::components::session_table::{SessionTable, TableSkeleton};
 use crate::components::stat_cards::StatCards;
-use crate::ui::loading::{remember, report_to};
+use crate::ui::loading::{Loaded, remember};
 use crate::ui::pager::{Pager, Paging};
 use crate::ui::refresh_button::RefreshButton;
 use crate::{routes, rpc};
 
 /// The dashboard.
 #[component]
-pub(crate) fn SessionsPage() -> impl IntoView {
+pub(crate) fn SessionsPage() -> AnyView {
     let surroundings = use_surroundings();
     let may = |permission| {
         surroundings
@@ -34,14 +35,16 @@ pub(crate) fn SessionsPage() -> impl IntoView {
     if surroundings.viewer.is_some() && !may(Permission::SessionsView) {
         return view! { <ErrorPage error=Error::Forbidden /> }.into_any();
     }
-    let url = use_url();
-    let query = Memo::new(move |_| SessionQuery::parse_leniently(url.read().search()));
+    let query = query_in_address();
     let version = RwSignal::new(0_u32);
-    let page = Resource::new(
-        move || (query.get(), version.get()),
-        |(query, _)| rpc::list_sessions(query.to_query()),
+    let page = rpc::load(
+        move || (query.get().to_query(), version.get()),
+        rpc::list_sessions,
     );
-    let stats = Resource::new(move || version.get(), |_| rpc::session_stats());
+    let stats = rpc::load(
+        move || (String::new(), version.get()),
+        |_| rpc::session_stats(),
+    );
     let refresh = Callback::new(move |()| version.update(|version| *version += 1));
     let asked = RwSignal::new(None::<Session>);
     let end = Callback::new(move |session| asked.set(Some(session)));
@@ -52,8 +55,38 @@ pub(crate) fn SessionsPage() -> impl IntoView {
     let known = StoredValue::new(None::<(Page<Session>, SessionQuery)>);
     let known_stats = StoredValue::new(None::<SessionStats>);
     let zone = StoredValue::new(surroundings.zone);
-    let as_of = move |page: &Page<Session>| {
-        zone.with_value(|zone| format!("as of {} {}", zone.time_of_day(page.as_of), zone.name))
+    let as_of = move || async move {
+        let text = page.await.ok().map(|page| {
+            zone.with_value(|zone| format!("as of {} {}", zone.time_of_day(page.as_of), zone.name))
+        });
+        view! { <span class="since" aria-live="off">{text}</span> }.into_any()
+    };
+    let cards = move || async move {
+        let answer = stats.await;
+        if let Ok(stats) = &answer {
+            remember(known_stats, stats);
+        }
+        match (answer, known_stats.get_value()) {
+            (Ok(stats), _) | (Err(_), Some(stats)) => view! { <StatCards stats /> }.into_any(),
+            (Err(error), None) => view! { <ErrorNotice error=error.0 retry=refresh /> }.into_any(),
+        }
+    };
+    let list = move || {
+        let shown = query.get_untracked();
+        async move {
+            match page.await {
+                Ok(list) => {
+                    remember(known, &(list.clone(), shown.clone()));
+                    rows(list, shown, may_end, end)
+                }
+                Err(error) => {
+                    let old = known
+                        .get_value()
+                        .map(|(list, shown)| rows(list, shown, may_end, end));
+                    view! { <ErrorNotice error=error.0 retry=refresh />{old} }.into_any()
+                }
+            }
+        }
     };
 
     let navigate = use_navigate();
@@ -86,12 +119,7 @@ pub(crate) fn SessionsPage() -> impl IntoView {
         <Title text="Sessions" />
         <div class="head">
             <h1>"Sessions"</h1>
-            <Transition>
-                {move || Suspend::new(async move {
-                    let text = page.await.ok().map(|page| as_of(&page));
-                    view! { <span class="since" aria-live="off">{text}</span> }
-                })}
-            </Transition>
+            <Loaded content=as_of />
             <span class="grow"></span>
             <button class="button plain keys" type="button" aria-expanded=move || help.get().to_string() on:click=move |_| help.update(|help| *help = !*help)>
                 <kbd>"?"</kbd>"Shortcuts"
@@ -107,39 +135,10 @@ pub(crate) fn SessionsPage() -> impl IntoView {
                 <span><kbd>"?"</kbd>" this list"</span>
             </section>
         })}
-        <Transition>
-            {move || Suspend::new(async move {
-                match stats.await {
-                    Ok(stats) => {
-                        remember(known_stats, &stats);
-                        view! { <StatCards stats /> }.into_any()
-                    }
-                    Err(error) => match known_stats.get_value() {
-                        Some(stats) => view! { <StatCards stats /> }.into_any(),
-                        None => view! { <ErrorNotice error=error.0 retry=refresh /> }.into_any(),
-                    },
-                }
-            })}
-        </Transition>
+        <Loaded content=cards />
         <section class="panel" aria-label="List of sessions" aria-busy=move || loading.get().to_string()>
             <SessionFilters query field />
-            <Transition fallback=|| view! { <TableSkeleton /> } set_pending=report_to(loading)>
-                {move || {
-                    let shown = query.get_untracked();
-                    Suspend::new(async move {
-                        match page.await {
-                            Ok(list) => {
-                                remember(known, &(list.clone(), shown.clone()));
-                                rows(list, shown, may_end, end)
-                            }
-                            Err(error) => {
-                                let old = known.get_value().map(|(list, shown)| rows(list, shown, may_end, end));
-                                view! { <ErrorNotice error=error.0 retry=refresh />{old} }.into_any()
-                            }
-                        }
-                    })
-                }}
-            </Transition>
+            <Loaded fallback=|| view! { <TableSkeleton /> } loading content=list />
         </section>
         <EndDialog asked changed=refresh />
     }

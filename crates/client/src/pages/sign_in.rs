@@ -11,17 +11,23 @@ use crate::app::use_surroundings;
 use crate::components::error_view::{field_error, other_error};
 use crate::rpc::{self, SignIn};
 use crate::ui::icon::{Glyph, Icon};
+use crate::ui::loading::Loaded;
 use crate::{browser, routes};
 
 const FIELDS: [Field; 2] = [Field::Email, Field::Password];
 
 /// The sign-in page.
 #[component]
-pub(crate) fn SignInPage() -> impl IntoView {
+pub(crate) fn SignInPage() -> AnyView {
     let surroundings = use_surroundings();
     let query = use_query_map();
     let next = move || query.read_untracked().get("next");
-    let last_end = Resource::new_blocking(|| (), |()| rpc::last_end());
+    let last_end = rpc::load(|| (String::new(), 0), |_| rpc::last_end());
+    let why_signed_out = move || async move {
+        let end = last_end.await.ok().flatten();
+        end.map(|end| view! { <p class="notice" role="status">{end.reason.explanation()}</p> })
+            .into_any()
+    };
     let sign_in = ServerAction::<SignIn>::new();
     let error = move || {
         sign_in
@@ -67,14 +73,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
             <section class="panel card">
                 <p class="brand"><Glyph icon=Icon::Brand />"Rollcall"</p>
                 <h1>"Sign in"</h1>
-                <Suspense>
-                    {move || Suspend::new(async move {
-                        match last_end.await {
-                            Ok(Some(end)) => Some(view! { <p class="notice" role="status">{end.reason.explanation()}</p> }),
-                            _ => None,
-                        }
-                    })}
-                </Suspense>
+                <Loaded content=why_signed_out />
                 {surroundings.https_needed.then(|| view! {
                     <p class="notice failed">
                         "This page came over plain http, so your browser will not keep you signed in. Open it by https, or ask your administrator to set it up."
@@ -123,4 +122,5 @@ pub(crate) fn SignInPage() -> impl IntoView {
             </section>
         </main>
     }
+    .into_any()
 }

@@ -13,7 +13,7 @@ use std::process::Command;
 /// The newest Trunk that our `rust-version` can compile.
 const TRUNK: &str = "0.21.14";
 /// Binaryen, whose program `wasm-opt` is; `npm/package.json` says the same.
-pub(crate) const BINARYEN: &str = "132";
+const BINARYEN: &str = "132";
 const NPM_MANIFEST: &str = include_str!("../../npm/package.json");
 const NPM_LOCK: &str = include_str!("../../npm/package-lock.json");
 

@@ -144,6 +144,8 @@ impl Compiler {
                 ]);
             }
         }
+        // As in `.cargo/config.toml`, which these flags replace.
+        flags.push("--cfg=erase_components");
         // Stronger than any RUSTFLAGS of the surroundings, which are meant for the host.
         command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         Ok(())
