@@ -28,7 +28,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rollcall_core::{Error, Kind, Timestamp};
@@ -146,6 +146,9 @@ struct Inner {
     token_turns: authenticate::TokenTurns,
     zones: zones::Zones,
     reachable: AtomicBool,
+    /// How many transactions were committed: what the database did while a probe waited.
+    commits: AtomicU64,
+    probing: tokio::sync::Mutex<()>,
 }
 
 /// A future of a job inside a transaction.
@@ -171,6 +174,8 @@ impl Service {
             token_turns: authenticate::TokenTurns::default(),
             zones: zones::Zones::default(),
             reachable: AtomicBool::new(true),
+            commits: AtomicU64::new(0),
+            probing: tokio::sync::Mutex::new(()),
             config,
             db,
             clock,
@@ -197,6 +202,10 @@ impl Service {
     /// Whether the last write, flush or probe reached the database.
     pub fn is_reachable(&self) -> bool {
         self.inner.reachable.load(Ordering::Acquire)
+    }
+
+    fn commits(&self) -> u64 {
+        self.inner.commits.load(Ordering::Acquire)
     }
 
     fn db(&self) -> &Database {
@@ -251,6 +260,7 @@ impl Service {
             .await;
         match result {
             Ok((value, head)) => {
+                self.inner.commits.fetch_add(1, Ordering::AcqRel);
                 self.note_reachable(true);
                 if let Some(head) = head {
                     self.inner.audit.committed(head);

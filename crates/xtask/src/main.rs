@@ -11,6 +11,7 @@ mod e2e;
 mod fingerprint;
 mod generate;
 mod lint;
+mod mutants;
 mod paths;
 mod postgres;
 mod process;
@@ -52,10 +53,12 @@ enum Command {
     Bench(bench::Args),
     /// Show on real servers what faults and races do: kills, full disks, storms of requests.
     Proof(proof::Args),
+    /// Change the code in many small ways and see whether a test notices each.
+    Mutants(mutants::Args),
     /// Write the generated files: the list of settings and the OpenAPI document.
     Gen(generate::Args),
-    /// Check formatting, lints (host and WebAssembly) and documentation.
-    Lint,
+    /// Check formatting, lints (host and WebAssembly), documentation and dependencies.
+    Lint(lint::Args),
 }
 
 fn main() -> ExitCode {
@@ -77,7 +80,8 @@ fn run_command(command: Command) -> Result<()> {
         Command::Test(args) => test::command(args),
         Command::Bench(args) => bench::command(args),
         Command::Proof(args) => proof::command(args),
+        Command::Mutants(args) => mutants::command(args),
         Command::Gen(args) => generate::command(args),
-        Command::Lint => lint::command(),
+        Command::Lint(args) => lint::command(args),
     }
 }

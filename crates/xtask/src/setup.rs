@@ -61,6 +61,16 @@ pub(crate) fn wasm_compiler() -> Result<wasm::Compiler> {
     wasm::ensure(wasm::Purpose::Development)
 }
 
+/// The folder of cargo-mutants.
+pub(crate) fn mutants() -> Result<PathBuf> {
+    tools::mutants()
+}
+
+/// The folder of cargo-deny.
+pub(crate) fn deny() -> Result<PathBuf> {
+    tools::deny()
+}
+
 /// The version of wasm-bindgen that the bundle is made with.
 pub(crate) fn wasm_bindgen_version() -> Result<String> {
     tools::wasm_bindgen_version()

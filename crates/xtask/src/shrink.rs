@@ -21,6 +21,27 @@ const FEATURES: [&str; 7] = [
     "--enable-reference-types",
 ];
 
+/// Smaller as it is sent, compressed: what repeats itself is left repeating, and functions that are alike, which
+/// have names alike, are put next to each other. wasm-opt's own `-Os` and `-Oz` make the file smaller and what
+/// comes out of brotli larger, since they number locals anew and inline, so that no two functions look alike.
+const PASSES: [&str; 15] = [
+    "--duplicate-function-elimination",
+    "--remove-unused-module-elements",
+    "--memory-packing",
+    "--dce",
+    "--remove-unused-names",
+    "--remove-unused-brs",
+    "--vacuum",
+    "--optimize-instructions",
+    "--dae-optimizing",
+    "--merge-blocks",
+    "--vacuum",
+    "--duplicate-function-elimination",
+    "--remove-unused-module-elements",
+    "--reorder-functions-by-name",
+    "--reorder-locals",
+];
+
 /// Gives what `file` imports from its script short names, in both: wasm-bindgen's own end in sixteen random
 /// digits each, which is what compresses worst in the whole bundle.
 pub(crate) fn shorten_imports(file: &Path, script: &Path) -> Result<()> {
@@ -54,16 +75,14 @@ pub(crate) fn optimise(setup: &Setup, from: &Path, to: &Path, named: bool) -> Re
     let mut command = Command::new("wasm-opt");
     command
         .env("PATH", paths::path_with(&setup.path)?)
-        // Smaller in the browser's memory would be -Oz; smaller on the wire, compressed, is -Os.
-        .args(["-Os", "--strip-producers"])
+        .args(PASSES)
+        .arg("--strip-producers")
         // Streams of bytes, which server_fn exports whether or not they are used.
         .arg("--remove-exports=*intounderlying*")
         .args(FEATURES)
         .arg(from)
         .arg("-o")
         .arg(to);
-    if named {
-        command.arg("-g");
-    }
+    command.arg(if named { "-g" } else { "--strip-debug" });
     run(&mut command)
 }

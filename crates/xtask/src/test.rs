@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 /// Where the tests find a PostgreSQL; each test makes a database of its own in it.
-const POSTGRES_URL: &str = "ROLLCALL_TEST_POSTGRES";
+pub(crate) const POSTGRES_URL: &str = "ROLLCALL_TEST_POSTGRES";
 /// One selection for every build of the tests: another would have cargo compile shared crates again
 /// with other features. The client is tested as the server uses it; `hydrate` is for browsers.
 const SELECTION: [&str; 11] = [
@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Only one kind of tests.
     #[arg(long)]
     only: Option<Suite>,
+    /// Browser tests with the bundle that ships, which takes minutes to build, instead of the quick one.
+    #[arg(long)]
+    shipping: bool,
     /// Only tests whose name (of Rust tests) or file (of browser tests) has one of these in it.
     #[arg(last = true)]
     filter: Vec<String>,
@@ -56,7 +59,11 @@ pub(crate) fn command(args: Args) -> Result<()> {
     if wanted(Suite::E2e) {
         e2e::check_present()?;
         // Before the tests, so that the server is compiled once, with the bundle in it.
-        bundle::ensure(Purpose::Development)?;
+        bundle::ensure(if args.shipping {
+            Purpose::Shipping
+        } else {
+            Purpose::Development
+        })?;
     }
     let mut suites = Vec::new();
     if wanted(Suite::Unit) {

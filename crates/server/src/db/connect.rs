@@ -57,6 +57,8 @@ pub struct Database {
 
 struct Inner {
     reader: DatabaseConnection,
+    /// One connection that only the probe uses, so that it never waits behind requests.
+    probe: DatabaseConnection,
     writer: Writer,
     /// How to open SQLite's file once more.
     sqlite: Option<SqliteConnectOptions>,
@@ -164,15 +166,18 @@ impl Database {
                 }
                 let connection = writer::open_sqlite(&open).await?;
                 migrate(&connection, url, options.exclusive).await?;
-                let reader = SqlitePoolOptions::new()
-                    .max_connections(options.readers.max(1))
-                    .acquire_timeout(PATIENCE)
-                    .test_before_acquire(false)
-                    .connect_with(open.clone().read_only(true))
-                    .await
-                    .map_err(connect_error)?;
+                let read = |connections| {
+                    SqlitePoolOptions::new()
+                        .max_connections(connections)
+                        .acquire_timeout(PATIENCE)
+                        .test_before_acquire(false)
+                        .connect_with(open.clone().read_only(true))
+                };
+                let reader = read(options.readers.max(1)).await.map_err(connect_error)?;
+                let probe = read(1).await.map_err(connect_error)?;
                 Inner {
                     reader: reader.into(),
+                    probe: probe.into(),
                     writer: Writer::sqlite(connection, open.clone()),
                     sqlite: Some(open),
                     lock: Mutex::new(lock),
@@ -185,6 +190,7 @@ impl Database {
                 migrate(&migrator, url, options.exclusive).await?;
                 super::search_index::prepare_index(&migrator).await?;
                 migrator.close().await?;
+                let probe = single_postgres(connect.clone()).await?;
                 let pool = PgPoolOptions::new()
                     .max_connections(options.readers.max(1) * 2)
                     .acquire_timeout(PATIENCE)
@@ -202,6 +208,7 @@ impl Database {
                 let pool = DatabaseConnection::from(pool);
                 Inner {
                     reader: pool.clone(),
+                    probe,
                     writer: Writer::Postgres(pool),
                     sqlite: None,
                     lock: Mutex::new(lock),
@@ -260,11 +267,13 @@ impl Database {
     /// Asks for one stored row, within one second, and on PostgreSQL whether the lock is still ours.
     ///
     /// # Errors
-    /// `Unreachable` if no answer came; `Held` if another server took over meanwhile.
+    /// `Busy` if no answer came in time; `Held` if another server took over meanwhile; `Unreachable` for any
+    /// other failure.
     pub async fn probe(&self) -> Result<(), DbError> {
         let ask = async {
-            let query = statement(self.reader(), "SELECT id FROM installation", []);
-            self.reader().query_one_raw(query).await?;
+            let probe = &self.inner.probe;
+            let query = statement(probe, "SELECT id FROM installation", []);
+            probe.query_one_raw(query).await?;
             if let Some(lock) = &mut *self.inner.lock.lock().await {
                 lock.check().await?;
             }
@@ -273,7 +282,8 @@ impl Database {
         match tokio::time::timeout(Duration::from_secs(1), ask).await {
             Ok(Err(DbError::Held(holder))) => Err(DbError::Held(holder)),
             Ok(Ok(())) => Ok(()),
-            _ => Err(DbError::Unreachable),
+            Ok(Err(_)) => Err(DbError::Unreachable),
+            Err(_) => Err(DbError::Busy),
         }
     }
 
@@ -298,6 +308,7 @@ impl Database {
         self.inner.writer.close().await;
         // Closing what is closed already is no error worth telling.
         let _ = self.inner.reader.clone().close().await;
+        let _ = self.inner.probe.clone().close().await;
         if let Some(lock) = self.inner.lock.lock().await.take() {
             lock.release().await;
         }

@@ -8,7 +8,7 @@ use rollcall_core::{AuditAction, AuditOutcome, Error};
 use super::Service;
 use super::audit::{Describe, event};
 use crate::db::sessions::Swept;
-use crate::db::{self, Scope};
+use crate::db::{self, DbError, Scope};
 
 // Small enough that a sign-in that waits behind a batch does not notice.
 const BATCH: u64 = 200;
@@ -86,9 +86,20 @@ impl Service {
         }
     }
 
-    /// Asks the database whether it is there, and opens or closes the protected routes accordingly.
+    /// Asks the database whether it is there, and opens or closes the protected routes accordingly. Whoever
+    /// asks meanwhile waits for that answer and shares it, so that no number of askers delays the next probe.
     pub async fn probe(&self) -> bool {
-        let reachable = self.db().probe().await.is_ok();
+        let Ok(_only) = self.inner.probing.try_lock() else {
+            let _finished = self.inner.probing.lock().await;
+            return self.is_reachable();
+        };
+        let commits = self.commits();
+        let reachable = match self.db().probe().await {
+            Ok(()) => true,
+            // Slow is not gone: what was committed meanwhile is an answer, too.
+            Err(DbError::Busy) => self.commits() != commits,
+            Err(_) => false,
+        };
         let before = self.note_reachable(reachable);
         match (before, reachable) {
             (true, false) => {

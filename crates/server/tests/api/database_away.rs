@@ -1,6 +1,7 @@
 //! While the database is away, nobody is signed out and nothing protected is answered.
 
 use rollcall_core::EndReason;
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use serde_json::json;
 
 use crate::support::{
@@ -13,6 +14,8 @@ both_databases!(
     a_refused_rotation_does_not_fail_the_request,
     an_end_that_could_not_be_stored_is_no_end,
     what_was_ended_stays_ended_after_the_database_returns,
+    a_slow_database_is_not_taken_for_one_that_is_gone,
+    no_number_of_askers_delays_the_probe,
 );
 
 // The database goes away and comes back. On SQLite its tables are renamed, which is as far as a test can go
@@ -208,4 +211,59 @@ async fn what_was_ended_stays_ended_after_the_database_returns() {
         app.stored(id).await.ended.map(|(_, reason)| reason),
         Some(EndReason::EndedByAdministrator)
     );
+}
+
+async fn a_slow_database_is_not_taken_for_one_that_is_gone() {
+    // Whoever reads SQLite never waits for another.
+    if kind() == DatabaseKind::Sqlite {
+        return;
+    }
+    let (app, anon, admin) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    assert!(admin.is_signed_in().await);
+    let other = sea_orm::Database::connect(app.database_url())
+        .await
+        .expect("the database takes another connection");
+    let holding = other.begin().await.expect("a transaction");
+    holding
+        .execute_unprepared("LOCK TABLE installation IN ACCESS EXCLUSIVE MODE")
+        .await
+        .expect("nobody else holds it");
+    let service = app.service().clone();
+    let probe = tokio::spawn(async move { service.probe().await });
+    let waiting =
+        "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'installation'::regclass";
+    let waiting = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, waiting);
+    while holding
+        .query_one_raw(waiting.clone())
+        .await
+        .expect("locks can be asked for")
+        .is_none()
+    {}
+    // A commit while the probe waits is an answer, too.
+    anon.sign_in_as(&nora.email, "a wrong password")
+        .await
+        .problem(401, "invalid_credentials");
+    assert!(probe.await.expect("the probe does not panic"));
+    assert!(admin.is_signed_in().await);
+    // Silence is none.
+    assert!(!app.service().probe().await);
+    unavailable(&admin.get("/api/v1/me").await);
+    holding.rollback().await.expect("it lets go");
+    anon.get("/readyz").await.ok();
+    assert!(admin.is_signed_in().await);
+}
+
+async fn no_number_of_askers_delays_the_probe() {
+    let (app, anon, admin) = TestApp::start().with_admin().await;
+    let asking = (0..500).map(|_| anon.get("/readyz").into_future());
+    for answer in futures_util::future::join_all(asking).await {
+        answer.ok();
+    }
+    away(&app).await;
+    let asking = (0..500).map(|_| anon.get("/readyz").into_future());
+    for answer in futures_util::future::join_all(asking).await {
+        answer.problem(503, "unavailable");
+    }
+    unavailable(&admin.get("/api/v1/me").await);
 }

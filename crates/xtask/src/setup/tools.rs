@@ -14,6 +14,10 @@ use std::process::Command;
 const TRUNK: &str = "0.21.14";
 /// Binaryen, whose program `wasm-opt` is; `npm/package.json` says the same.
 const BINARYEN: &str = "132";
+/// cargo-mutants, for `mutants` only.
+const MUTANTS: &str = "27.1.0";
+/// cargo-deny, for `lint`.
+const DENY: &str = "0.20.2";
 const NPM_MANIFEST: &str = include_str!("../../npm/package.json");
 const NPM_LOCK: &str = include_str!("../../npm/package-lock.json");
 
@@ -32,6 +36,22 @@ pub(super) fn ensure() -> Result<Vec<PathBuf>> {
             .map_or_else(install_wasm_opt, Ok)?,
     ];
     Ok(folders.to_vec())
+}
+
+/// Finds or installs cargo-mutants.
+pub(super) fn mutants() -> Result<PathBuf> {
+    on_path("cargo-mutants", &format!("cargo-mutants {MUTANTS}")).map_or_else(
+        || install_crate("cargo-mutants", "cargo-mutants", MUTANTS, &["--locked"]),
+        Ok,
+    )
+}
+
+/// Finds or installs cargo-deny.
+pub(super) fn deny() -> Result<PathBuf> {
+    on_path("cargo-deny", &format!("cargo-deny {DENY}")).map_or_else(
+        || install_crate("cargo-deny", "cargo-deny", DENY, &["--locked"]),
+        Ok,
+    )
 }
 
 /// The version of the `wasm-bindgen` crate in `Cargo.lock`: the tool must be the very same.
