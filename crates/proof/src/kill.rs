@@ -19,7 +19,7 @@ use crate::{Context, canary, ledger};
 const WORKERS: usize = 8;
 /// A database is used for so many kills, then a new one is made: going through an ever longer trail
 /// again and again would take most of the time.
-const KILLS_OF_ONE: u32 = 50;
+const KILLS_OF_ONE: u32 = 20;
 /// Where SQLite's and the audit trail's files are written, and where answers are.
 pub(crate) const CALLS_SQLITE: &str = "write,pwrite64,fsync,fdatasync,ftruncate,unlink,rename";
 /// Where PostgreSQL's protocol and answers are written.

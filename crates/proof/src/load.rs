@@ -133,6 +133,13 @@ impl Worker {
         self.sessions.push(held);
     }
 
+    /// The tokens of all its sessions that are known.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &str> {
+        let own = self.sessions.iter().map(|held| held.token.as_str());
+        own.chain([self.administrator.token.as_str()])
+            .filter(|token| !token.is_empty())
+    }
+
     /// Works until a request breaks off, and counts what was answered.
     pub(crate) async fn work(&mut self, address: SocketAddr, answered: &Semaphore) {
         // The server may be gone before the first connection.

@@ -5,8 +5,11 @@
 //! **Invariant:** only what a client was told and what the database then holds is compared; times are
 //! reported, never asserted.
 
+mod backup;
 mod canary;
 mod client;
+mod clock;
+mod hostile;
 mod kill;
 mod leave;
 mod ledger;
@@ -77,6 +80,12 @@ enum Proof {
     FirstStart,
     /// F26: too few file descriptors.
     Descriptors,
+    /// F15: the machine's clock jumps.
+    Clock,
+    /// F18, F19: requests that no client sends, and much too large ones.
+    Hostile,
+    /// F25: backups taken under load, restored elsewhere, and damaged.
+    Backup,
     /// F3: PostgreSQL dies and comes back. The last one, since it starts that PostgreSQL anew.
     PostgresGone,
 }
@@ -101,6 +110,9 @@ impl Context {
             Proof::Stop => leave::stop_under_load(self).await,
             Proof::FirstStart => leave::first_start(self).await,
             Proof::Descriptors => slow::without_descriptors(self).await,
+            Proof::Clock => clock::jumps(self).await,
+            Proof::Hostile => hostile::requests(self).await,
+            Proof::Backup => backup::restored(self).await,
             Proof::PostgresGone => postgres_gone::postgres_gone(self).await,
         }
     }

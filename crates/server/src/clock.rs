@@ -2,7 +2,7 @@
 //! either.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -29,10 +29,36 @@ pub fn uuid_v7(random: &dyn Random, at: Timestamp) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(milliseconds, &bytes).into_uuid()
 }
 
-/// The operating system's clock, held so that it never goes back within the process.
-#[derive(Debug, Default)]
+/// The operating system's clock, which never goes back within the process.
+///
+/// When the operating system's does, this one goes on at the pace of a stopwatch: times between two moments
+/// (timeouts, locks, the grace after a rotation) stay right, and what has expired stays expired. It is right
+/// again, as a time of day, after a restart.
+#[derive(Debug)]
 pub struct SystemClock {
-    latest: AtomicI64,
+    stopwatch: Instant,
+    /// When the stopwatch was started, in microseconds since 1970: the latest that was ever seen.
+    started: AtomicI64,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self {
+            stopwatch: Instant::now(),
+            started: AtomicI64::new(i64::MIN),
+        }
+    }
+}
+
+impl SystemClock {
+    fn tell(&self, time_of_day: i64, running: i64) -> Timestamp {
+        let started = time_of_day.saturating_sub(running);
+        let latest = self
+            .started
+            .fetch_max(started, Ordering::Relaxed)
+            .max(started);
+        Timestamp(latest.saturating_add(running))
+    }
 }
 
 impl Clock for SystemClock {
@@ -44,9 +70,14 @@ impl Clock for SystemClock {
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let micros = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);
-        Timestamp(self.latest.fetch_max(micros, Ordering::Relaxed).max(micros))
+        // Second, so that a pause in between makes `started` too early and never too late.
+        let running = self.stopwatch.elapsed();
+        self.tell(micros(since_epoch), micros(running))
     }
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// A clock that stands still until it is moved; for tests.
@@ -65,10 +96,7 @@ impl ManualClock {
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        self.now.fetch_add(
-            i64::try_from(by.as_micros()).unwrap_or(i64::MAX),
-            Ordering::SeqCst,
-        );
+        self.now.fetch_add(micros(by), Ordering::SeqCst);
     }
 }
 
@@ -88,5 +116,34 @@ impl Random for OsRandom {
         SysRng
             .try_fill_bytes(bytes)
             .expect("the operating system has a random source");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000_000;
+
+    #[test]
+    fn a_clock_that_is_set_back_goes_on_at_its_pace() {
+        let clock = SystemClock::default();
+        assert_eq!(clock.tell(10 * HOUR, 0), Timestamp(10 * HOUR));
+        assert_eq!(clock.tell(11 * HOUR, HOUR), Timestamp(11 * HOUR));
+        // An hour back: the stopwatch counts, and the time of day catches up.
+        assert_eq!(
+            clock.tell(10 * HOUR + 5, HOUR + 5),
+            Timestamp(11 * HOUR + 5)
+        );
+        assert_eq!(clock.tell(12 * HOUR, 3 * HOUR), Timestamp(13 * HOUR));
+        assert_eq!(clock.tell(14 * HOUR, 3 * HOUR), Timestamp(14 * HOUR));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_forward_is_followed() {
+        let clock = SystemClock::default();
+        assert_eq!(clock.tell(HOUR, 0), Timestamp(HOUR));
+        assert_eq!(clock.tell(100 * HOUR, 1), Timestamp(100 * HOUR));
+        assert_eq!(clock.tell(2 * HOUR, 2), Timestamp(100 * HOUR + 1));
     }
 }

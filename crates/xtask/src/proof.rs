@@ -2,7 +2,7 @@
 
 use crate::postgres::Postgres;
 use crate::process::{run, step};
-use crate::{paths, setup};
+use crate::{paths, setup, test};
 use anyhow::Result;
 use std::process::Command;
 
@@ -35,7 +35,7 @@ pub(crate) fn command(args: Args) -> Result<()> {
     prove(&args, postgres.as_ref().map(Postgres::url))
 }
 
-/// The short counts, for `cargo xtask test --only proof`.
+/// The short counts, for `cargo xtask test`.
 pub(crate) fn short(postgres: &str) -> Result<()> {
     let args = Args {
         sqlite_only: false,
@@ -48,20 +48,19 @@ pub(crate) fn short(postgres: &str) -> Result<()> {
 }
 
 fn prove(args: &Args, postgres: Option<&str>) -> Result<()> {
+    setup::programs::breaking()?;
     step(
         "Building the server and the proofs",
         "as real processes",
         || {
             let mut build = setup::cargo();
-            build.args([
-                "build",
-                "--package",
-                "rollcall-server",
-                "--package",
-                "rollcall-proof",
-            ]);
+            build.arg("build");
             if args.release {
-                build.arg("--release");
+                build.args(["--release", "--package", "rollcall-server"]);
+                build.args(["--package", "rollcall-proof"]);
+            } else {
+                // What the tests have compiled already.
+                build.arg("--bins").args(test::SELECTION);
             }
             run(&mut build)
         },

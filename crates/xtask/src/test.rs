@@ -14,7 +14,7 @@ use std::time::Instant;
 pub(crate) const POSTGRES_URL: &str = "ROLLCALL_TEST_POSTGRES";
 /// One selection for every build of the tests: another would have cargo compile shared crates again
 /// with other features. The client is tested as the server uses it; `hydrate` is for browsers.
-const SELECTION: [&str; 11] = [
+pub(crate) const SELECTION: [&str; 11] = [
     "--package",
     "rollcall-core",
     "--package",
@@ -78,9 +78,7 @@ pub(crate) fn command(args: Args) -> Result<()> {
             e2e::run(&server, &args.filter, args.only.is_none())
         }));
     }
-    // Only where it is asked for: on a machine that does other things, storms of requests on PostgreSQL are
-    // still answered by 503 now and then.
-    if args.only == Some(Suite::Proof) {
+    if wanted(Suite::Proof) && (args.only.is_some() || args.filter.is_empty()) {
         suites.push(timed("proofs", || {
             proof::short(Postgres::start()?.url())?;
             Ok("short counts".to_owned())

@@ -54,19 +54,36 @@ fn is_test(name: &str) -> bool {
         "client::",
         "end2end: ",
         "fuzz: ",
+        "proof: ",
+        "lint: ",
     ]
     .iter()
     .any(|start| name.starts_with(start))
 }
 
 /// What is missing of a test that is named like `api::rotation::a_due_token_rotates_once`,
-/// `server::http::body::each_part_takes_one_type`, `end2end: times.spec.js: its title` or `fuzz: token`.
+/// `server::http::body::each_part_takes_one_type`, `end2end: times.spec.js: its title`, `fuzz: token`,
+/// `proof: kill-each` or `lint: Formatting`.
 fn missing(name: &str) -> Option<String> {
     if let Some(target) = name.strip_prefix("fuzz: ") {
         let path = format!("fuzz/fuzz_targets/{target}.rs");
         return read(&path)
             .is_none()
             .then(|| format!("{path} is not there"));
+    }
+    if let Some(proof) = name.strip_prefix("proof: ") {
+        let words = proof.split('-').filter(|word| !word.is_empty());
+        let variant: String = words
+            .map(|word| word[..1].to_uppercase() + &word[1..])
+            .collect();
+        let there = read("crates/proof/src/main.rs")
+            .is_some_and(|text| text.contains(&format!("Proof::{variant} =>")));
+        return (!there).then(|| format!("there is no proof {proof}"));
+    }
+    if let Some(step) = name.strip_prefix("lint: ") {
+        let there = read("crates/xtask/src/lint.rs")
+            .is_some_and(|text| text.contains(&format!("\"{step}\"")));
+        return (!there).then(|| format!("there is no lint {step}"));
     }
     if let Some(rest) = name.strip_prefix("end2end: ") {
         let (file, title) = rest.split_once(": ").unwrap_or((rest, ""));

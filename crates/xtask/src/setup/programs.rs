@@ -58,6 +58,26 @@ pub(crate) fn measuring() -> Result<()> {
     debian::install(&missing, "programs that the benchmark measures with")
 }
 
+/// What the proofs break the server with: strace kills it at a system call, libfaketime moves its clock.
+pub(crate) fn breaking() -> Result<()> {
+    let clock = std::fs::read_dir("/usr/lib").is_ok_and(|folders| {
+        folders
+            .flatten()
+            .any(|folder| folder.path().join("faketime").is_dir())
+    });
+    let mut missing = Vec::new();
+    if paths::which("strace").is_none() {
+        missing.push("strace");
+    }
+    if !clock {
+        missing.push("libfaketime");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    debian::install(&missing, "programs that the proofs break the server with")
+}
+
 /// Clippy of Debian's compiler: only its own can read what that compiler builds.
 pub(crate) fn other_clippy() -> Result<Command> {
     let program = Path::new("/usr/bin/cargo-clippy");
