@@ -29,6 +29,12 @@ impl Sql {
         self
     }
 
+    /// The same values, with text before and after.
+    pub(super) fn within(mut self, before: &str, after: &str) -> Self {
+        self.text = format!("{before}{}{after}", self.text);
+        self
+    }
+
     /// Binds a value and writes its placeholder.
     pub(super) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         let place = self.place(value);

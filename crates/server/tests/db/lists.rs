@@ -12,27 +12,45 @@ use crate::model::{Dice, Model, NEEDLES};
 use crate::support::{Rig, on_each};
 use crate::write_db;
 
-fn plans() -> [Thresholds; 5] {
+fn plans() -> [Thresholds; 8] {
     let usual = Thresholds::default();
+    // Never by sorting a set, and by the search index wherever there is a search.
+    let walks = Thresholds {
+        sorted: u64::MAX,
+        small: 0,
+        ..usual
+    };
     [
         usual,
-        // Always a walk; the search index; a cap that is never reached, and one that always is.
+        walks,
+        // What is found is looked for by a short walk first: one that goes as far as it must, and one
+        // that stops so soon that it finds too little.
         Thresholds {
-            sorted: u64::MAX,
-            small: 0,
-            ..usual
+            few: 0,
+            tried: 1_000_000,
+            ..walks
         },
         Thresholds {
-            sorted: u64::MAX,
-            small: 0,
+            few: 0,
+            tried: 60,
+            ..walks
+        },
+        // Every word is common: always a walk; a sort where the first match is not the first row; and
+        // one that gives up, since there are too many to sort.
+        Thresholds {
             counted: 3,
-            ..usual
+            ..walks
         },
         Thresholds {
-            sorted: u64::MAX,
-            small: 0,
             counted: 3,
-            cap: 20,
+            tried: 0,
+            ..walks
+        },
+        Thresholds {
+            counted: 3,
+            tried: 0,
+            listed: 5,
+            ..walks
         },
         // Always a sort.
         Thresholds { sorted: 0, ..usual },

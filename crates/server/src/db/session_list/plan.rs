@@ -1,31 +1,37 @@
 //! Which way to a page reads the least.
 //!
 //! Without a search the number of rows that match is known from the counters, and with it how many rows
-//! a walk would test. With a search, one cheap question tells whether the word is rare: a count in the
-//! search index that stops at 10,001. Rare means sorting the matches; common means walking and, where
-//! the walk finds too little (all matches may lie at the far end), sorting the matches after all.
+//! a walk would test. With a search, up to 10,001 rows are found by the search index, or, where the
+//! filter leaves few rows, by testing those. At most 10,000 are all there are, and can be sorted; where
+//! they are many, a short walk is tried first. More mean that the word is common: then a walk soon
+//! meets as many as a page has.
 
-use rollcall_core::{SessionSort, SortKey, State};
+use rollcall_core::{SessionFilter, SessionSort, SortKey, State};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::Wanted;
 use super::ids::{self, Part, Set, Stretch};
-use super::search::{self, Matches};
-use super::walk;
+use super::search::{self, Found, Matches};
+use super::walk::{self, Reach, Walk};
 use crate::db::counters::{self, Tally, natural};
 use crate::db::error::DbError;
 use crate::db::scope::Scope;
+use crate::db::sql::Sql;
 
 /// Where one plan gives way to another. Every plan gives the same answers; tests set these to have each.
 #[derive(Clone, Copy, Debug)]
 pub struct Thresholds {
     /// Totals with a search are exact up to here, and a word that more rows have is common.
     pub counted: u64,
-    /// A set of so many rows is read rather than the search index.
+    /// A filter that leaves so many rows is searched by testing those.
     pub small: u64,
-    /// A walk that looks for a common word gives up after testing so many rows.
-    pub cap: u64,
+    /// So many matches are sorted without trying to walk.
+    pub few: u64,
+    /// How many rows a walk that is tried may test.
+    pub tried: u64,
+    /// So many matches are sorted rather than walk far for a common word.
+    pub listed: u64,
     /// Reading a row of a set and sorting it costs about so many steps of a walk.
     pub sorted: u64,
 }
@@ -34,9 +40,11 @@ impl Default for Thresholds {
     fn default() -> Self {
         Self {
             counted: 10_000,
-            small: 20_000,
-            cap: 5_000,
-            sorted: 2,
+            small: 60_000,
+            few: 1_000,
+            tried: 30_000,
+            listed: 60_000,
+            sorted: 20,
         }
     }
 }
@@ -93,12 +101,51 @@ pub(super) async fn count(
     let Some(needle) = &wanted.needle else {
         return Ok(known(wanted, &tally));
     };
-    let matches = search::matches(connection, wanted.scope, needle).await?;
-    match smaller_set(wanted, &tally) {
-        _ if matches!(matches, Matches::None) => Ok(0),
-        Some(set) => ids::count(connection, wanted, set, None).await,
-        None => ids::count(connection, wanted, Set::Matches(&matches), None).await,
+    match matching(connection, wanted, needle, &tally).await? {
+        Some(rows) => search::count(connection, rows).await,
+        None => Ok(0),
     }
+}
+
+/// The numbers of the rows that match a search, as a query; `None` where it is known that none does.
+async fn matching(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    needle: &str,
+    tally: &Tally,
+) -> Result<Option<Sql>, DbError> {
+    let gone = tally.gone > 0;
+    // The indexes on time begin with the organisation, the others with the kind.
+    let key = match (wanted.scope, wanted.filter.kind) {
+        (Scope::All, Some(_)) => SortKey::Ip,
+        _ => SortKey::CreatedAt,
+    };
+    let by_rows = || {
+        let list = Walk {
+            wanted,
+            sort: SessionSort {
+                key,
+                descending: true,
+            },
+            part: part(wanted.filter.state),
+            gone,
+        };
+        walk::unordered(connection, list, "number")
+    };
+    let (rows, small) = (of_part(wanted, tally), wanted.thresholds.small);
+    // The search index does not know the state: where a state is a small part of all, it finds many rows
+    // in vain.
+    let few_have_the_state =
+        rows <= small.saturating_mul(3) && rows.saturating_mul(5) <= natural(tally.sum(None).total);
+    if rows <= small || few_have_the_state {
+        return Ok(Some(by_rows()));
+    }
+    let matches = search::matches(connection, wanted, needle).await?;
+    Ok(match matches {
+        Matches::None => None,
+        Matches::Rows => Some(by_rows()),
+        _ => search::by_index(connection, wanted, &matches, gone).await?,
+    })
 }
 
 /// How many match without the search.
@@ -107,6 +154,20 @@ fn known(wanted: &Wanted<'_>, tally: &Tally) -> u64 {
     natural(match wanted.filter.state {
         None => sum.total,
         Some(State::Active) => sum.active,
+        Some(State::Ended) => sum.total - sum.active,
+    })
+}
+
+/// How many rows there are to be tested for a search, see `matching`.
+fn of_part(wanted: &Wanted<'_>, tally: &Tally) -> u64 {
+    let sum = tally.sum(match wanted.scope {
+        Scope::All => wanted.filter.kind,
+        _ => None,
+    });
+    natural(match wanted.filter.state {
+        None => sum.total,
+        // Those whose end is not stored lie among them.
+        Some(State::Active) => sum.active + tally.gone,
         Some(State::Ended) => sum.total - sum.active,
     })
 }
@@ -120,11 +181,6 @@ fn smallest_set<'a>(wanted: &Wanted<'_>, tally: &Tally) -> (Set<'a>, u64) {
         (Scope::All, None) => (Set::All, natural(sum.total)),
         _ => (Set::Scope, natural(sum.total)),
     }
-}
-
-fn smaller_set<'a>(wanted: &Wanted<'_>, tally: &Tally) -> Option<Set<'a>> {
-    let (set, size) = smallest_set(wanted, tally);
-    (size <= wanted.thresholds.small).then_some(set)
 }
 
 async fn unsearched(
@@ -156,36 +212,57 @@ async fn unsearched(
     }
     let ids = match (sort.key, wanted.filter.state) {
         (SortKey::State, None) => by_state(connection, wanted, sort, stretch, tally).await?,
-        _ => walk(connection, wanted, sort, part(wanted, sort), stretch, rows).await?,
+        (_, state) => {
+            let list = Walk {
+                wanted,
+                sort,
+                part: part(state),
+                gone: tally.gone > 0,
+            };
+            nearer(connection, list, stretch, rows).await?
+        }
     };
     Ok((ids, total))
 }
 
-/// How many rows the index has that a walk would go along.
+/// How many rows the indexes have that a walk would go along.
 async fn walked(
     connection: &impl ConnectionTrait,
     wanted: &Wanted<'_>,
     sort: SessionSort,
     tally: &Tally,
 ) -> Result<u64, DbError> {
-    let own = tally.sum(None);
-    Ok(match (part(wanted, sort), wanted.scope, sort.key) {
-        (Part::Live, ..) => natural(own.active),
-        (Part::All, Scope::Organisation(_), SortKey::CreatedAt) => natural(own.total),
-        (_, Scope::All, _) => natural(own.total),
-        _ => counters::stored_total(connection).await?,
-    })
+    let own_index = match (wanted.scope, sort.key) {
+        (Scope::All, _) => true,
+        (_, SortKey::CreatedAt | SortKey::State) => true,
+        (_, SortKey::Duration) => wanted.filter.state == Some(State::Active),
+        _ => false,
+    };
+    let by_kind = match sort.key {
+        SortKey::Ip | SortKey::Name | SortKey::User | SortKey::Browser => wanted.filter.kind,
+        _ => None,
+    };
+    let stored;
+    let tally = if own_index {
+        tally
+    } else {
+        stored = counters::stored(connection, None, wanted.now).await?;
+        &stored
+    };
+    let sum = tally.sum(by_kind);
+    Ok(natural(match wanted.filter.state {
+        None => sum.total,
+        Some(State::Active) => sum.active,
+        Some(State::Ended) => sum.total - sum.active,
+    }))
 }
 
-/// The part that a filter by state leaves, where the order has parts.
-fn part(wanted: &Wanted<'_>, sort: SessionSort) -> Part {
-    match (sort.key, wanted.filter.state, wanted.scope) {
-        (SortKey::CreatedAt | SortKey::State | SortKey::Duration, Some(State::Active), _) => {
-            Part::Live
-        }
-        (SortKey::State | SortKey::Duration, Some(State::Ended), _) => Part::Ended,
-        (SortKey::CreatedAt, Some(State::Ended), Scope::All) => Part::Ended,
-        _ => Part::All,
+/// The part that a filter by state leaves.
+fn part(state: Option<State>) -> Part {
+    match state {
+        None => Part::All,
+        Some(State::Active) => Part::Live,
+        Some(State::Ended) => Part::Ended,
     }
 }
 
@@ -213,7 +290,13 @@ async fn by_state(
                 offset,
                 rows: wanted_rows,
             };
-            ids.extend(walk(connection, wanted, sort, part, here, rows).await?);
+            let list = Walk {
+                wanted,
+                sort,
+                part,
+                gone: tally.gone > 0,
+            };
+            ids.extend(nearer(connection, list, here, rows).await?);
         }
         offset = offset.saturating_sub(rows);
     }
@@ -221,11 +304,9 @@ async fn by_state(
 }
 
 /// Walks from the nearer end of a list of `total` rows.
-async fn walk(
+async fn nearer(
     connection: &impl ConnectionTrait,
-    wanted: &Wanted<'_>,
-    sort: SessionSort,
-    part: Part,
+    list: Walk<'_>,
     stretch: Stretch,
     total: u64,
 ) -> Result<Vec<Uuid>, DbError> {
@@ -235,9 +316,9 @@ async fn walk(
             offset: behind,
             ..stretch
         };
-        walk::walk(connection, wanted, sort, part, stretch, None, true).await
+        walk::walk(connection, list, stretch, true, None).await
     } else {
-        walk::walk(connection, wanted, sort, part, stretch, None, false).await
+        walk::walk(connection, list, stretch, false, None).await
     }
 }
 
@@ -250,63 +331,161 @@ async fn searched(
     tally: &Tally,
 ) -> Result<(Vec<Uuid>, Total), DbError> {
     let counted = wanted.thresholds.counted;
-    // A small set is read as it is.
-    if let Some(set) = smaller_set(wanted, tally) {
-        let total = Total::capped(ids::count(connection, wanted, set, None).await?, counted);
-        let (set, _) = smallest_set(wanted, tally);
+    let Some(rows) = matching(connection, wanted, needle, tally).await? else {
+        return Ok((Vec::new(), Total::capped(0, counted)));
+    };
+    let found = search::found(connection, rows.clone(), counted + 1).await?;
+    let total = Total::capped(found.rows, counted);
+    if total.exact {
         return Ok((
-            ids::sort(connection, wanted, sort, set, stretch).await?,
+            few(connection, wanted, sort, stretch, tally, &found).await?,
             total,
         ));
     }
-    let matches = search::matches(connection, wanted.scope, needle).await?;
-    let stop = counted + 1;
-    let plain =
-        wanted.scope == Scope::All && wanted.filter.state.is_none() && wanted.filter.kind.is_none();
-    let in_index = search::count_up_to(connection, &matches, stop).await?;
-    let found = match in_index {
-        Some(0) => 0,
-        Some(found) if plain => found,
-        // Other conditions thin out the matches; they are counted with them.
-        _ => ids::count(connection, wanted, Set::Matches(&matches), Some(stop)).await?,
-    };
-    let total = Total::capped(found, counted);
-    if found == 0 {
-        return Ok((Vec::new(), total));
-    }
-    let rare = in_index.unwrap_or(found) <= counted || found <= counted;
-    if !rare {
-        let ids = match (sort.key, wanted.filter.state) {
-            // Only the group that comes first can be walked without knowing how many it has.
-            (SortKey::State, None) if sort.descending => {
-                capped(connection, wanted, sort, Part::Ended, stretch).await?
-            }
-            (SortKey::State, None) => capped(connection, wanted, sort, Part::Live, stretch).await?,
-            _ => capped(connection, wanted, sort, part(wanted, sort), stretch).await?,
-        };
-        if ids.len() as u64 == stretch.rows {
-            return Ok((ids, total));
+    let ids = match (sort.key, wanted.filter.state) {
+        (SortKey::State, None) => {
+            by_state_searched(connection, wanted, needle, sort, stretch, tally).await?
         }
-    }
-    let ids = ids::sort(connection, wanted, sort, Set::Matches(&matches), stretch).await?;
+        (_, state) => {
+            let list = Walk {
+                wanted,
+                sort,
+                part: part(state),
+                gone: tally.gone > 0,
+            };
+            match far(connection, list, rows, tally).await? {
+                Some(found) => {
+                    let set = Set::Numbers(&found.numbers);
+                    ids::sort(connection, wanted, sort, set, stretch).await?
+                }
+                None => walk::walk(connection, list, stretch, false, None).await?,
+            }
+        }
+    };
     Ok((ids, total))
 }
 
-async fn capped(
+/// All matches of a common word, where the order has them so far away that sorting them is less work than
+/// walking there: addresses that begin with 192 lie behind all that begin with 10.
+async fn far(
+    connection: &impl ConnectionTrait,
+    list: Walk<'_>,
+    rows: Sql,
+    tally: &Tally,
+) -> Result<Option<Found>, DbError> {
+    let thresholds = list.wanted.thresholds;
+    if matches!(list.sort.key, SortKey::State | SortKey::Duration) {
+        return Ok(None);
+    }
+    let Some(per_mille) = walk::passes_by(connection, list).await? else {
+        return Ok(None);
+    };
+    let all = walked(connection, list.wanted, list.sort, tally).await?;
+    if all.saturating_mul(per_mille) / 1_000 <= 2 * thresholds.tried {
+        return Ok(None);
+    }
+    let found = search::found(connection, rows, thresholds.listed + 1).await?;
+    Ok((found.rows <= thresholds.listed).then_some(found))
+}
+
+/// A page of rows that were all found.
+async fn few(
     connection: &impl ConnectionTrait,
     wanted: &Wanted<'_>,
     sort: SessionSort,
-    part: Part,
     stretch: Stretch,
+    tally: &Tally,
+    found: &Found,
 ) -> Result<Vec<Uuid>, DbError> {
-    walk::walk(
+    if stretch.offset >= found.rows {
+        return Ok(Vec::new());
+    }
+    let stretch = Stretch {
+        rows: stretch.rows.min(found.rows - stretch.offset),
+        ..stretch
+    };
+    let thresholds = wanted.thresholds;
+    // So many rows lie before the end of the page if matches are spread evenly.
+    let all = walked(connection, wanted, sort, tally).await?;
+    let before = (stretch.offset + stretch.rows).saturating_mul(all) / found.rows;
+    if found.rows > thresholds.few && before < thresholds.tried {
+        // Within a state the first of an order by state are walked; the other state may be needed too.
+        let part = match (sort.key, wanted.filter.state) {
+            (SortKey::State, None) if sort.descending => Part::Ended,
+            (SortKey::State, None) => Part::Live,
+            (_, state) => part(state),
+        };
+        let list = Walk {
+            wanted,
+            sort,
+            part,
+            gone: tally.gone > 0,
+        };
+        let reach = Reach {
+            per_mille: (thresholds.tried.saturating_mul(1_000) / all.max(1)).min(999),
+        };
+        let ids = walk::walk(connection, list, stretch, false, Some(reach)).await?;
+        if ids.len() as u64 == stretch.rows {
+            return Ok(ids);
+        }
+    }
+    ids::sort(
         connection,
         wanted,
         sort,
-        part,
+        Set::Numbers(&found.numbers),
         stretch,
-        Some(wanted.thresholds.cap),
-        false,
     )
     .await
+}
+
+/// An order by state of a common word: where the first state has fewer rows than are asked for, the other
+/// one follows.
+async fn by_state_searched(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    needle: &str,
+    sort: SessionSort,
+    stretch: Stretch,
+    tally: &Tally,
+) -> Result<Vec<Uuid>, DbError> {
+    let parts = if sort.descending {
+        [Part::Ended, Part::Live]
+    } else {
+        [Part::Live, Part::Ended]
+    };
+    let list = |part| Walk {
+        wanted,
+        sort,
+        part,
+        gone: tally.gone > 0,
+    };
+    let mut ids = walk::walk(connection, list(parts[0]), stretch, false, None).await?;
+    let missing = stretch.rows - ids.len() as u64;
+    if missing > 0 {
+        // Only where the first state ends within or before the page is it worth to know how many it has.
+        let state = match parts[0] {
+            Part::Ended => State::Ended,
+            _ => State::Active,
+        };
+        let filter = SessionFilter {
+            state: Some(state),
+            ..wanted.filter.clone()
+        };
+        let first = Wanted {
+            filter: &filter,
+            needle: wanted.needle.clone(),
+            ..*wanted
+        };
+        let rows = match matching(connection, &first, needle, tally).await? {
+            Some(rows) => search::count(connection, rows).await?,
+            None => 0,
+        };
+        let rest = Stretch {
+            offset: stretch.offset.saturating_sub(rows),
+            rows: missing,
+        };
+        ids.extend(walk::walk(connection, list(parts[1]), rest, false, None).await?);
+    }
+    Ok(ids)
 }
