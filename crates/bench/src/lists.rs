@@ -44,6 +44,8 @@ const WORDS: [&str; 14] = [
     "firefox%20on%20linux",
 ];
 const SHORT_WORDS: [&str; 6] = ["ib", "10", "zz", "a", ":d", "oo"];
+/// One of each sort, for the questions that are thousands.
+const SOME_WORDS: [&str; 5] = ["gmail", "firefox", "2001:db8:", "192.168.7", "nora.rossi"];
 /// Every state, every kind, and both.
 const FILTERS: [&str; 11] = [
     "state=active",
@@ -174,7 +176,7 @@ fn questions(rows: u32, sqlite: bool) -> Vec<Question> {
         question(
             "search of three or more letters in every state and kind, every order",
             all_of(
-                &all_of(&FILTERS, &WORDS.map(|word| format!("q={word}"))),
+                &all_of(&FILTERS, &SOME_WORDS.map(|word| format!("q={word}"))),
                 &orders,
             ),
         ),
