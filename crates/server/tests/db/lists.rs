@@ -36,8 +36,8 @@ fn plans() -> [Thresholds; 8] {
             tried: 60,
             ..walks
         },
-        // Every word is common: always a walk; a sort where the first match is not the first row; and
-        // one that gives up, since there are too many to sort.
+        // Every word is common: always a walk; a sort where a short walk meets too few; and a longer walk
+        // after all, since there are too many to sort.
         Thresholds {
             counted: 3,
             ..walks

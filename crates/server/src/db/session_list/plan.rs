@@ -353,39 +353,37 @@ async fn searched(
                 part: part(state),
                 gone: tally.gone > 0,
             };
-            match far(connection, list, rows, tally).await? {
-                Some(found) => {
-                    let set = Set::Numbers(&found.numbers);
-                    ids::sort(connection, wanted, sort, set, stretch).await?
-                }
-                None => walk::walk(connection, list, stretch, false, None).await?,
-            }
+            common(connection, list, stretch, rows, tally).await?
         }
     };
     Ok((ids, total))
 }
 
-/// All matches of a common word, where the order has them so far away that sorting them is less work than
-/// walking there: addresses that begin with 192 lie behind all that begin with 10.
-async fn far(
+/// A page of a common word. Usually a short walk meets enough rows. Where the order has them far away
+/// (addresses that begin with 192 lie behind all that begin with 10), sorting them all may be less
+/// work than walking there.
+async fn common(
     connection: &impl ConnectionTrait,
     list: Walk<'_>,
+    stretch: Stretch,
     rows: Sql,
     tally: &Tally,
-) -> Result<Option<Found>, DbError> {
+) -> Result<Vec<Uuid>, DbError> {
     let thresholds = list.wanted.thresholds;
-    if matches!(list.sort.key, SortKey::State | SortKey::Duration) {
-        return Ok(None);
-    }
-    let Some(per_mille) = walk::passes_by(connection, list).await? else {
-        return Ok(None);
-    };
     let all = walked(connection, list.wanted, list.sort, tally).await?;
-    if all.saturating_mul(per_mille) / 1_000 <= 2 * thresholds.tried {
-        return Ok(None);
+    if all > thresholds.tried {
+        let reach = Reach::of(thresholds.tried, all);
+        let ids = walk::walk(connection, list, stretch, false, Some(reach)).await?;
+        if ids.len() as u64 == stretch.rows {
+            return Ok(ids);
+        }
+        let found = search::found(connection, rows, thresholds.listed + 1).await?;
+        if found.rows <= thresholds.listed {
+            let set = Set::Numbers(&found.numbers);
+            return ids::sort(connection, list.wanted, list.sort, set, stretch).await;
+        }
     }
-    let found = search::found(connection, rows, thresholds.listed + 1).await?;
-    Ok((found.rows <= thresholds.listed).then_some(found))
+    walk::walk(connection, list, stretch, false, None).await
 }
 
 /// A page of rows that were all found.
@@ -421,9 +419,7 @@ async fn few(
             part,
             gone: tally.gone > 0,
         };
-        let reach = Reach {
-            per_mille: (thresholds.tried.saturating_mul(1_000) / all.max(1)).min(999),
-        };
+        let reach = Reach::of(thresholds.tried, all);
         let ids = walk::walk(connection, list, stretch, false, Some(reach)).await?;
         if ids.len() as u64 == stretch.rows {
             return Ok(ids);

@@ -33,6 +33,15 @@ pub(super) struct Reach {
     pub(super) per_mille: u64,
 }
 
+impl Reach {
+    /// About `tested` rows of `all`.
+    pub(super) fn of(tested: u64, all: u64) -> Self {
+        Self {
+            per_mille: (tested.saturating_mul(1_000) / all.max(1)).min(999),
+        }
+    }
+}
+
 /// Rows from which `Reach` estimates where to stop.
 const SAMPLE: u64 = 250;
 
@@ -60,35 +69,6 @@ pub(super) async fn walk(
         ids.reverse();
     }
     Ok(ids)
-}
-
-/// How many of each thousand rows a walk is likely to pass by before it meets one that matches, going by
-/// rows that are evenly spread over all there are. `None` where it cannot tell.
-pub(super) async fn passes_by(
-    connection: &impl ConnectionTrait,
-    list: Walk<'_>,
-) -> Result<Option<u64>, DbError> {
-    let numbers = sample(connection).await?;
-    let walker = Walker::new(connection, list, false);
-    let mut sql = walker.sql.clone();
-    let place = sql.place(numbers);
-    let direction = word(walker.descending);
-    sql.push(&format!(
-        "SELECT CAST(CASE WHEN {}{}{} THEN 1 ELSE 0 END AS bigint) AS hit FROM session s WHERE {}
-         ORDER BY s.{} {direction}, s.id {direction}",
-        walker.in_scope,
-        walker.kind,
-        walker.search,
-        listed_numbers(walker.dialect, &place),
-        column(list.sort.key),
-    ));
-    let rows = sql.all(connection).await?;
-    for (index, row) in rows.iter().enumerate() {
-        if Row(row).get::<i64>("hit")? == 1 {
-            return Ok(Some(index as u64 * 1_000 / rows.len() as u64));
-        }
-    }
-    Ok(None)
 }
 
 /// The streams of a list, in no order, as a query with the column `column` of each row, for counting.
