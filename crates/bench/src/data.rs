@@ -57,6 +57,26 @@ async fn settle(db: &Database) -> Result<()> {
     Ok(())
 }
 
+/// The URL of the database of this name on a PostgreSQL, if there is one.
+pub async fn postgres_kept(superuser: &str, name: &str) -> Result<Option<String>> {
+    let server = sea_orm::Database::connect(superuser).await?;
+    let statement = sea_orm::Statement::from_sql_and_values(
+        sea_orm::DbBackend::Postgres,
+        "SELECT 1 FROM pg_database WHERE datname = $1",
+        [name.into()],
+    );
+    let there = server.query_one_raw(statement).await?.is_some();
+    server.close().await?;
+    there.then(|| beside(superuser, name)).transpose()
+}
+
+fn beside(superuser: &str, name: &str) -> Result<String> {
+    let (base, _) = superuser
+        .rsplit_once('/')
+        .context("a URL with a database")?;
+    Ok(format!("{base}/{name}"))
+}
+
 /// Makes a database of this name on a PostgreSQL, and answers its URL.
 pub async fn postgres(superuser: &str, name: &str) -> Result<String> {
     let server = sea_orm::Database::connect(superuser).await?;
@@ -70,10 +90,7 @@ pub async fn postgres(superuser: &str, name: &str) -> Result<String> {
             .await?;
     }
     server.close().await?;
-    let (base, _) = superuser
-        .rsplit_once('/')
-        .context("a URL with a database")?;
-    Ok(format!("{base}/{name}"))
+    beside(superuser, name)
 }
 
 /// Live sessions whose tokens are known.

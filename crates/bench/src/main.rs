@@ -81,6 +81,9 @@ struct Args {
     /// A PostgreSQL superuser's URL, to measure there too.
     #[arg(long, env = "ROLLCALL_BENCH_POSTGRES")]
     postgres: Option<String>,
+    /// Lists on PostgreSQL only.
+    #[arg(long, requires = "postgres")]
+    postgres_only: bool,
     /// Where databases are kept between runs.
     #[arg(long)]
     data: PathBuf,

@@ -22,6 +22,8 @@ pub(super) struct KindTally {
 #[derive(Default, Debug)]
 pub(super) struct Tally {
     kinds: Vec<(Kind, KindTally)>,
+    /// How many have ended without a stored end, as far as those are told apart.
+    pub(super) gone: i64,
 }
 
 impl Tally {
@@ -82,7 +84,8 @@ pub(super) async fn tally(
     }
 }
 
-async fn tally_counted(
+/// Counts by kind as they are stored: what has ended without a stored end counts as active.
+pub(super) async fn stored(
     connection: &impl ConnectionTrait,
     organisation: Option<uuid::Uuid>,
     now: Timestamp,
@@ -109,7 +112,16 @@ async fn tally_counted(
                 - row.get::<i64>("created_ms")?,
         };
     }
+    Ok(tally)
+}
 
+async fn tally_counted(
+    connection: &impl ConnectionTrait,
+    organisation: Option<uuid::Uuid>,
+    now: Timestamp,
+) -> Result<Tally, DbError> {
+    let mut tally = stored(connection, organisation, now).await?;
+    let now_ms = now_ms(now);
     let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "");
     let at = sql.place(now.0);
@@ -132,6 +144,7 @@ async fn tally_counted(
     for row in sql.all(connection).await? {
         let row = Row(&row);
         let gone: i64 = row.get("gone")?;
+        tally.gone += gone;
         let tally = tally.of(row.word("kind", Kind::from_name)?);
         tally.active -= gone;
         // They were counted up to now, and ended earlier.
@@ -172,18 +185,6 @@ async fn tally_user(
         };
     }
     Ok(tally)
-}
-
-/// How many rows there are in all, whoever may see them.
-pub(super) async fn stored_total(connection: &impl ConnectionTrait) -> Result<u64, DbError> {
-    let sql = Sql::new(
-        connection,
-        "SELECT CAST(coalesce(sum(total), 0) AS bigint) AS total FROM session_counter",
-    );
-    match sql.one(connection).await? {
-        Some(row) => Ok(natural(Row(&row).get("total")?)),
-        None => Ok(0),
-    }
 }
 
 /// The four cards.

@@ -55,27 +55,27 @@ pub(super) fn joins(dialect: Dialect) -> String {
 /// each begins with its short list and finds the sessions without a stored end by an index.
 pub(super) fn unsettled(dialect: Dialect) -> [String; 3] {
     let join = dialect.join();
-    let by = |index| dialect.by(index);
+    let sessions = |index, on| dialect.then("session", "s", index, on, " AND s.ended_at IS NULL");
+    let user = dialect.then("\"user\"", "u", "", "u.id = s.user_id", "");
+    let (users, organisations) = (
+        dialect.by("user_unsettled"),
+        dialect.by("organisation_unsettled"),
+    );
     [
         format!(
-            r#"FROM "user" u{} {join} session s{} ON s.user_id = u.id
-            {join} organisation o ON o.id = s.organisation_id {join} installation i ON i.id = 1
-            WHERE NOT u.settled AND s.ended_at IS NULL"#,
-            by("user_unsettled"),
-            by("session_live_by_user"),
+            r#"FROM "user" u{users} {} {join} organisation o ON o.id = s.organisation_id
+            {join} installation i ON i.id = 1 WHERE NOT u.settled AND s.ended_at IS NULL"#,
+            sessions("session_live_by_user", "s.user_id = u.id"),
         ),
         format!(
-            r#"FROM organisation o{} {join} session s{} ON s.organisation_id = o.id
-            {join} "user" u ON u.id = s.user_id {join} installation i ON i.id = 1
+            r#"FROM organisation o{organisations} {} {user} {join} installation i ON i.id = 1
             WHERE NOT o.settled AND s.ended_at IS NULL"#,
-            by("organisation_unsettled"),
-            by("session_live_by_organisation"),
+            sessions("session_live_by_organisation", "s.organisation_id = o.id"),
         ),
         format!(
-            r#"FROM installation i {join} session s{} ON s.created_at <= i.ended_before
-            {join} "user" u ON u.id = s.user_id {join} organisation o ON o.id = s.organisation_id
+            r#"FROM installation i {} {user} {join} organisation o ON o.id = s.organisation_id
             WHERE NOT i.settled AND s.ended_at IS NULL"#,
-            by("session_live_by_created"),
+            sessions("session_live_by_created", "s.created_at <= i.ended_before"),
         ),
     ]
 }

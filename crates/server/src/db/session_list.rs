@@ -8,6 +8,7 @@ mod ids;
 mod plan;
 mod row;
 mod search;
+mod searched;
 mod walk;
 
 use rollcall_core::{

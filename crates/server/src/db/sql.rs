@@ -29,6 +29,12 @@ impl Sql {
         self
     }
 
+    /// The same values, with text before and after.
+    pub(super) fn within(mut self, before: &str, after: &str) -> Self {
+        self.text = format!("{before}{}{after}", self.text);
+        self
+    }
+
     /// Binds a value and writes its placeholder.
     pub(super) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         let place = self.place(value);
@@ -181,6 +187,19 @@ impl Dialect {
         match self {
             Self::Sqlite => "CROSS JOIN",
             Self::Postgres => "JOIN",
+        }
+    }
+
+    /// Joins a table only once rows of those before it are found. PostgreSQL takes NOT for a condition that
+    /// half of the rows fulfil, and would make a hash of all users in case some organisation is unsettled,
+    /// at each list; what stands behind OFFSET is planned for itself.
+    pub(super) fn then(self, table: &str, name: &str, index: &str, on: &str, and: &str) -> String {
+        match self {
+            Self::Sqlite if index.is_empty() => format!("CROSS JOIN {table} {name} ON {on}"),
+            Self::Sqlite => format!("CROSS JOIN {table} {name}{} ON {on}", self.by(index)),
+            Self::Postgres => format!(
+                "JOIN LATERAL (SELECT * FROM {table} {name} WHERE {on}{and} OFFSET 0) {name} ON true"
+            ),
         }
     }
 

@@ -3,36 +3,55 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use rollcall_core::{
-    Kind, PageNumber, PageSize, SessionFilter, SessionQuery, SessionSort, SortKey, State,
+    Kind, OrganisationId, PageNumber, PageSize, SessionFilter, SessionQuery, SessionSort, SortKey,
+    State,
 };
 use rollcall_server::db::session_list::{self, Thresholds};
 use rollcall_server::db::{self, Scope};
 
 use crate::model::{Dice, Model, NEEDLES};
-use crate::support::{Rig, on_each};
+use crate::support::{Rig, START, new_session, on_each};
 use crate::write_db;
 
-fn plans() -> [Thresholds; 5] {
+fn plans() -> [Thresholds; 8] {
     let usual = Thresholds::default();
+    // Never by sorting a set, and by the search index wherever there is a search.
+    let walks = Thresholds {
+        sorted: u64::MAX,
+        small: 0,
+        ..usual
+    };
     [
         usual,
-        // Always a walk; the search index; a cap that is never reached, and one that always is.
+        walks,
+        // What is found is looked for by a short walk first: one that goes as far as it must, and one
+        // that stops so soon that it finds too little.
         Thresholds {
-            sorted: u64::MAX,
-            small: 0,
-            ..usual
+            few: 0,
+            tried: 1_000_000,
+            ..walks
         },
         Thresholds {
-            sorted: u64::MAX,
-            small: 0,
+            few: 0,
+            tried: 60,
+            ..walks
+        },
+        // Every word is common: always a walk; a sort where a short walk meets too few; and a longer walk
+        // after all, since there are too many to sort.
+        Thresholds {
             counted: 3,
-            ..usual
+            ..walks
         },
         Thresholds {
-            sorted: u64::MAX,
-            small: 0,
             counted: 3,
-            cap: 20,
+            tried: 0,
+            ..walks
+        },
+        Thresholds {
+            counted: 3,
+            tried: 0,
+            listed: 5,
+            ..walks
         },
         // Always a sort.
         Thresholds { sorted: 0, ..usual },
@@ -233,6 +252,126 @@ async fn lists_counts_and_cards_say_what_state_at_says_before_during_and_after_a
             .await
             .unwrap();
         assert!(found <= left.total);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_filter_in_every_order_is_the_models_from_the_first_row_to_the_last() {
+    on_each(async |rig| {
+        let mut dice = Dice(20_261_122);
+        let model = Model::fill(rig, &mut dice, 130).await;
+        let states = [None, Some(State::Active), Some(State::Ended)];
+        let kinds = [
+            None,
+            Some(Kind::Console),
+            Some(Kind::Api),
+            Some(Kind::Client),
+        ];
+        let searches = ["", "firefox", "10.0.0.", "zo"];
+        let [_, walks, ..] = plans();
+        let common = Thresholds {
+            counted: 0,
+            ..walks
+        };
+        for (state, kind) in states
+            .iter()
+            .flat_map(|state| kinds.iter().map(move |kind| (*state, *kind)))
+        {
+            for key in SortKey::ALL {
+                for descending in [false, true] {
+                    let sort = SessionSort {
+                        key: *key,
+                        descending,
+                    };
+                    let filter = SessionFilter {
+                        search: dice.pick(&searches).to_owned(),
+                        state,
+                        kind,
+                    };
+                    let scope = dice.pick(&[Scope::All, Scope::Organisation(model.houses[0].id)]);
+                    let expected = model.list(scope, &filter, sort);
+                    for thresholds in [walks, common] {
+                        let mut ids = Vec::new();
+                        for page in 1.. {
+                            let query = SessionQuery {
+                                filter: filter.clone(),
+                                sort,
+                                page: PageNumber::new(page).unwrap(),
+                                page_size: PageSize::new(33).unwrap(),
+                            };
+                            let page = session_list::list_by(
+                                rig.reader(),
+                                scope,
+                                &query,
+                                model.now,
+                                thresholds,
+                            )
+                            .await
+                            .unwrap();
+                            ids.extend(page.items.iter().map(|session| session.id));
+                            if page.items.len() < 33 {
+                                break;
+                            }
+                        }
+                        assert_eq!(
+                            ids, expected,
+                            "{scope:?} {filter:?} {sort:?} by {thresholds:?}"
+                        );
+                    }
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_tells_organisations_apart_that_end_in_the_same_digits() {
+    on_each(async |rig| {
+        let organisations = [
+            0x0199_0000_0000_7000_8000_0000_0aaa_0123,
+            0x0199_0000_0000_7000_8000_0000_0bbb_0123,
+        ]
+        .map(|id| OrganisationId(uuid::Uuid::from_u128(id)));
+        for (number, organisation) in organisations.into_iter().enumerate() {
+            write_db!(rig, |c| {
+                db::organisations::create(c, organisation, &format!("House {number}"), START).await
+            })
+            .unwrap();
+            let email = format!("user{number}@example.org");
+            let user = rig.user(organisation, &email).await;
+            for _ in 0..=number {
+                rig.insert(&new_session(user, organisation, START), &email)
+                    .await;
+            }
+        }
+        let by_index = Thresholds {
+            small: 0,
+            ..Thresholds::default()
+        };
+        let query = SessionQuery {
+            filter: SessionFilter {
+                search: "firefox".into(),
+                ..SessionFilter::default()
+            },
+            ..SessionQuery::default()
+        };
+        for (number, organisation) in organisations.into_iter().enumerate() {
+            let scope = Scope::Organisation(organisation);
+            let page = session_list::list_by(rig.reader(), scope, &query, START, by_index)
+                .await
+                .unwrap();
+            assert_eq!(
+                (page.total, page.items.len()),
+                (number as u64 + 1, number + 1)
+            );
+            assert!(
+                page.items
+                    .iter()
+                    .all(|session| session.organisation.id == organisation)
+            );
+        }
     })
     .await;
 }

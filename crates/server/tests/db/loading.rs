@@ -62,8 +62,8 @@ async fn counters_and_search_are_right_right_after_loading() {
             .await
             .unwrap()
             .unwrap();
-        // 17 indexes and 6 triggers; the primary key and the search index beside the 17.
-        assert_eq!(row.try_get::<i64>("", "n").unwrap(), if rig.is_sqlite { 23 } else { 19 });
+        // 24 indexes and 6 triggers; the primary key and the search index beside the 24.
+        assert_eq!(row.try_get::<i64>("", "n").unwrap(), if rig.is_sqlite { 30 } else { 26 });
         write_db!(rig, |c| db::sessions::purge_ended(c, START + seconds(1_000_000), 100_000).await).unwrap();
         let stats = session_list::stats(rig.reader(), Scope::All, now).await.unwrap();
         assert_eq!((stats.total, stats.active), (20_602 - 2_060, 20_602 - 2_060));

@@ -15,6 +15,7 @@ UPDATE organisation SET settled = false WHERE ended_before IS NOT NULL OR NOT en
 UPDATE installation SET settled = false WHERE ended_before IS NOT NULL;
 
 INSERT INTO session_search (session_search) VALUES ('delete-all');
-INSERT INTO session_search (rowid, search_text, organisation)
-SELECT number, search_text || char(10) || char(10), substr(hex(organisation_id), 30) FROM session ORDER BY number;
+INSERT INTO session_search (rowid, search_text, organisation, kind)
+SELECT number, search_text || char(10) || char(10), substr(hex(organisation_id), 30), substr(kind, 1, 3)
+FROM session ORDER BY number;
 PRAGMA cache_size = -16000;

@@ -1,4 +1,4 @@
--- Tables and indexes, for both databases. {uuid}, {bytes}, {text} and {number} are each database's own
+-- Tables and indexes, for both databases. {uuid}, {bytes}, {text}, {number} and {and_text} are each database's own
 -- words. Texts compare byte by byte on both; times are microseconds since 1970 UTC.
 
 CREATE TABLE organisation (
@@ -92,27 +92,37 @@ CREATE TABLE session (
 CREATE UNIQUE INDEX session_id_unique ON session (id);
 CREATE UNIQUE INDEX session_lineage_hash_unique ON session (lineage_hash);
 
--- One index for each order of the list; duration and state are walked in two parts, see below. The
--- organisation lets a walk pass by the rows of others without reading them.
-CREATE INDEX session_by_created ON session (created_at, id);
-CREATE INDEX session_by_activity ON session (last_activity_at, id, organisation_id);
-CREATE INDEX session_by_ip ON session (ip_bytes, id, organisation_id);
-CREATE INDEX session_by_name ON session (name_key, id, organisation_id);
-CREATE INDEX session_by_email ON session (email, id, organisation_id);
-CREATE INDEX session_by_browser ON session (browser_key, id, organisation_id);
--- A small organisation's rows, and one user's.
-CREATE INDEX session_by_organisation ON session (organisation_id, created_at, id);
+-- The lists walk along these. Rows with and without a stored end have indexes of their own, so that a
+-- filter by state passes by no other rows, and so have kinds where programs and people differ in what
+-- the order is by; a walk through all of them is a merge. Organisation and kind in an index let a
+-- walk pass by rows without reading them, the text lets it search them: a row is read once its
+-- place on the page is certain. "Live" here is a row without a stored end.
+CREATE INDEX session_by_created ON session (created_at, id, kind);
+CREATE INDEX session_by_organisation ON session (organisation_id, created_at, id, kind);
+-- The longest of the live ones is the oldest.
+CREATE INDEX session_live_by_created ON session (created_at, id, kind, organisation_id{and_text} WHERE ended_at IS NULL;
+CREATE INDEX session_live_by_organisation ON session (organisation_id, created_at, id, kind{and_text} WHERE ended_at IS NULL;
+CREATE INDEX session_live_by_activity ON session (last_activity_at, id, kind, organisation_id{and_text} WHERE ended_at IS NULL;
+CREATE INDEX session_live_by_ip ON session (kind, ip_bytes, id, organisation_id{and_text} WHERE ended_at IS NULL;
+CREATE INDEX session_live_by_name ON session (kind, name_key, id, organisation_id{and_text} WHERE ended_at IS NULL;
+CREATE INDEX session_live_by_email ON session (kind, email, id, organisation_id{and_text} WHERE ended_at IS NULL;
+CREATE INDEX session_live_by_browser ON session (kind, browser_key, id, organisation_id{and_text} WHERE ended_at IS NULL;
+CREATE INDEX session_ended_by_created ON session (created_at, id, kind, organisation_id{and_text} WHERE ended_at IS NOT NULL;
+CREATE INDEX session_ended_by_organisation ON session (organisation_id, created_at, id, kind{and_text} WHERE ended_at IS NOT NULL;
+CREATE INDEX session_ended_by_activity ON session (last_activity_at, id, kind, organisation_id{and_text} WHERE ended_at IS NOT NULL;
+CREATE INDEX session_ended_by_ip ON session (kind, ip_bytes, id, organisation_id{and_text} WHERE ended_at IS NOT NULL;
+CREATE INDEX session_ended_by_name ON session (kind, name_key, id, organisation_id{and_text} WHERE ended_at IS NOT NULL;
+CREATE INDEX session_ended_by_email ON session (kind, email, id, organisation_id{and_text} WHERE ended_at IS NOT NULL;
+CREATE INDEX session_ended_by_browser ON session (kind, browser_key, id, organisation_id{and_text} WHERE ended_at IS NOT NULL;
+CREATE INDEX session_ended_by_duration ON session ((ended_at - created_at), id, kind, organisation_id{and_text} WHERE ended_at IS NOT NULL;
+-- One user's rows.
 CREATE INDEX session_by_user ON session (user_id, created_at, id);
--- Rows without a stored end. The longest of them is the oldest.
-CREATE INDEX session_live_by_created ON session (created_at, id) WHERE ended_at IS NULL;
-CREATE INDEX session_live_by_organisation ON session (organisation_id, created_at, id) WHERE ended_at IS NULL;
 CREATE INDEX session_live_by_user ON session (user_id, created_at, id) WHERE ended_at IS NULL;
 -- With all that the cards need to know about rows that have expired but are not swept.
 CREATE INDEX session_live_by_expiry ON session (expires_at, organisation_id, kind, created_at, id) WHERE ended_at IS NULL;
--- Rows with a stored end.
-CREATE INDEX session_ended_by_created ON session (created_at, id, organisation_id) WHERE ended_at IS NOT NULL;
-CREATE INDEX session_ended_by_duration ON session ((ended_at - created_at), id, organisation_id) WHERE ended_at IS NOT NULL;
+-- What retention deletes, and whether a row that a search finds has a stored end.
 CREATE INDEX session_ended_by_end ON session (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX session_ended_by_number ON session (number) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE sign_in_attempt (
     name {text} NOT NULL PRIMARY KEY,

@@ -102,20 +102,24 @@ END;
 -- The search index: every three letters in a row. Two line feeds at the end make every letter the
 -- first of some three, so that words of one and two letters can be looked up among the terms. Three
 -- digits of the organisation's id thin out the rows of others; who shares them is told apart later.
+-- Three letters tell the kinds apart.
 CREATE VIRTUAL TABLE session_search USING fts5 (
-    search_text, organisation, content = '', contentless_delete = 1, tokenize = 'trigram case_sensitive 1'
+    search_text, organisation, kind, content = '', contentless_delete = 1, tokenize = 'trigram case_sensitive 1'
 );
 CREATE VIRTUAL TABLE session_search_term USING fts5vocab (session_search, row);
 
 CREATE TRIGGER session_searched_insert AFTER INSERT ON session BEGIN
-    INSERT INTO session_search (rowid, search_text, organisation)
-    VALUES (NEW.number, NEW.search_text || char(10) || char(10), substr(hex(NEW.organisation_id), 30));
+    INSERT INTO session_search (rowid, search_text, organisation, kind)
+    VALUES (
+        NEW.number, NEW.search_text || char(10) || char(10), substr(hex(NEW.organisation_id), 30),
+        substr(NEW.kind, 1, 3)
+    );
 END;
 
 CREATE TRIGGER session_searched_update AFTER UPDATE OF search_text ON session
 WHEN OLD.search_text <> NEW.search_text BEGIN
     UPDATE session_search SET search_text = NEW.search_text || char(10) || char(10),
-        organisation = substr(hex(NEW.organisation_id), 30)
+        organisation = substr(hex(NEW.organisation_id), 30), kind = substr(NEW.kind, 1, 3)
     WHERE rowid = NEW.number;
 END;
 

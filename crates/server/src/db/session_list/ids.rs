@@ -1,19 +1,20 @@
 //! The statements that find the ids of a page, in order.
 //!
-//! Two ways lead to a page. A *walk* goes along an index in the order of the list and tests each row; it
+//! Two ways lead to a page. A *walk* goes along indexes in the order of the list and tests each row; it
 //! reads little where matching rows are frequent. A *sort* takes all rows of a smaller set and sorts
 //! those; it reads little where the set is small. Which one is `plan`'s to say.
 //!
-//! Two orders are walked in parts, because they depend on whether a row lives: *state* (living rows,
-//! then ended ones, the newest first in both) and *duration* (that of a living row grows: the longest
-//! is the oldest). Rows that have ended but are not stored as such, usually none, are a part too.
+//! Two orders depend on whether a row lives: *state* (living rows, then ended ones, the newest first in
+//! both) and *duration* (that of a living row grows: the longest is the oldest). Rows that have ended
+//! but are not stored as such, usually none, are found apart.
 
 use rollcall_core::{SessionId, SessionSort, SortKey, State, Timestamp, UserId};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::Wanted;
-use super::search::{self, Matches};
+use super::search;
+use super::walk::{column, listed_numbers};
 use crate::db::error::DbError;
 use crate::db::life;
 use crate::db::scope::Scope;
@@ -41,8 +42,8 @@ pub(super) enum Set<'a> {
     Unended,
     /// The rows with an end, stored or not.
     Ended,
-    /// What the search index finds.
-    Matches(&'a Matches),
+    /// The rows with these numbers, which fulfil every condition.
+    Numbers(&'a str),
 }
 
 /// A stretch of an ordered list.
@@ -53,7 +54,7 @@ pub(super) struct Stretch {
 }
 
 /// The conditions on a row `s`, without the search and without the state.
-fn conditions(sql: &mut Sql, wanted: &Wanted<'_>) -> String {
+pub(super) fn conditions(sql: &mut Sql, wanted: &Wanted<'_>) -> String {
     scope_condition(sql, wanted.scope) + &kind_condition(sql, wanted)
 }
 
@@ -100,22 +101,6 @@ pub(super) fn word(descending: bool) -> &'static str {
     if descending { "DESC" } else { "ASC" }
 }
 
-/// Column and index of an order that does not depend on the state.
-pub(super) fn column(key: SortKey, scope: Scope) -> Option<(&'static str, &'static str)> {
-    Some(match key {
-        SortKey::CreatedAt => match scope {
-            Scope::Organisation(_) => ("created_at", "session_by_organisation"),
-            _ => ("created_at", "session_by_created"),
-        },
-        SortKey::LastActivityAt => ("last_activity_at", "session_by_activity"),
-        SortKey::Ip => ("ip_bytes", "session_by_ip"),
-        SortKey::Name => ("name_key", "session_by_name"),
-        SortKey::User => ("email", "session_by_email"),
-        SortKey::Browser => ("browser_key", "session_by_browser"),
-        SortKey::State | SortKey::Duration => return None,
-    })
-}
-
 pub(super) fn live_index(scope: Scope) -> &'static str {
     match scope {
         Scope::Organisation(_) => "session_live_by_organisation",
@@ -141,18 +126,18 @@ pub(super) async fn sort(
     };
     let from = from_set(dialect, &mut sql, wanted, &set, &now, &joins);
     let direction = word(sort.descending);
-    let order = match (column(sort.key, Scope::All), sort.key) {
-        (Some((column, _)), _) => format!("s.{column} {direction}, s.id {direction}"),
-        (None, SortKey::State) => format!(
+    let order = match sort.key {
+        SortKey::State => format!(
             "CASE WHEN {} THEN 0 ELSE 1 END {direction}, s.created_at DESC, s.id DESC",
             life::live(dialect, "s", &now)
         ),
-        (None, _) => format!(
+        SortKey::Duration => format!(
             "CASE WHEN s.ended_at IS NOT NULL THEN s.ended_at ELSE {least}({gone}, {now}) END - s.created_at {direction},
              s.id {direction}",
             least = dialect.least(),
             gone = life::gone_at(dialect, &now),
         ),
+        key => format!("s.{} {direction}, s.id {direction}", column(key)),
     };
     sql.push(&format!("{from} ORDER BY {order} LIMIT "))
         .bind(stretch.rows.cast_signed())
@@ -185,18 +170,15 @@ fn from_set(
                 life::gone(dialect, "s.id", now, "")
             )),
         ),
-        Set::Matches(matches) => match search::source(sql, matches) {
-            Some((source, found)) => (source, Some(found)),
-            None => ("session s".to_owned(), None),
-        },
+        Set::Numbers(numbers) => {
+            let place = sql.place((*numbers).to_owned());
+            let listed = listed_numbers(dialect, &place);
+            return format!("session s {joins} WHERE {listed}");
+        }
     };
     let base = conditions(sql, wanted);
     let state = state_condition(dialect, wanted.filter.state, now);
-    let search = match (&found, set) {
-        // The index is exact.
-        (Some(_), Set::Matches(_)) => String::new(),
-        _ => search_condition(dialect, sql, wanted),
-    };
+    let search = search_condition(dialect, sql, wanted);
     let found = found.map_or(String::new(), |found| format!("{found} AND "));
     format!("{source} {joins} WHERE {found}{base}{state}{search}")
 }

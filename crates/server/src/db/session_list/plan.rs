@@ -1,9 +1,10 @@
 //! Which way to a page reads the least.
 //!
 //! Without a search the number of rows that match is known from the counters, and with it how many rows
-//! a walk would test. With a search, one cheap question tells whether the word is rare: a count in the
-//! search index that stops at 10,001. Rare means sorting the matches; common means walking and, where
-//! the walk finds too little (all matches may lie at the far end), sorting the matches after all.
+//! a walk would test. With a search, up to 10,001 rows are found by the search index, or, where the
+//! filter leaves few rows, by testing those. At most 10,000 are all there are, and can be sorted; where
+//! they are many, a short walk is tried first. More mean that the word is common: then a walk soon
+//! meets as many as a page has.
 
 use rollcall_core::{SessionSort, SortKey, State};
 use sea_orm::ConnectionTrait;
@@ -11,8 +12,9 @@ use uuid::Uuid;
 
 use super::Wanted;
 use super::ids::{self, Part, Set, Stretch};
-use super::search::{self, Matches};
-use super::walk;
+use super::search;
+use super::searched::{matching, searched};
+use super::walk::{self, Walk};
 use crate::db::counters::{self, Tally, natural};
 use crate::db::error::DbError;
 use crate::db::scope::Scope;
@@ -22,10 +24,14 @@ use crate::db::scope::Scope;
 pub struct Thresholds {
     /// Totals with a search are exact up to here, and a word that more rows have is common.
     pub counted: u64,
-    /// A set of so many rows is read rather than the search index.
+    /// A filter that leaves so many rows is searched by testing those.
     pub small: u64,
-    /// A walk that looks for a common word gives up after testing so many rows.
-    pub cap: u64,
+    /// So many matches are sorted without trying to walk.
+    pub few: u64,
+    /// How many rows a walk that is tried may test.
+    pub tried: u64,
+    /// So many matches are sorted rather than walk far for a common word.
+    pub listed: u64,
     /// Reading a row of a set and sorting it costs about so many steps of a walk.
     pub sorted: u64,
 }
@@ -34,9 +40,11 @@ impl Default for Thresholds {
     fn default() -> Self {
         Self {
             counted: 10_000,
-            small: 20_000,
-            cap: 5_000,
-            sorted: 2,
+            small: 60_000,
+            few: 1_000,
+            tried: 30_000,
+            listed: 60_000,
+            sorted: 20,
         }
     }
 }
@@ -49,7 +57,7 @@ pub(super) struct Total {
 }
 
 impl Total {
-    fn capped(found: u64, counted: u64) -> Self {
+    pub(super) fn capped(found: u64, counted: u64) -> Self {
         Self {
             rows: found.min(counted),
             exact: found <= counted,
@@ -93,11 +101,9 @@ pub(super) async fn count(
     let Some(needle) = &wanted.needle else {
         return Ok(known(wanted, &tally));
     };
-    let matches = search::matches(connection, wanted.scope, needle).await?;
-    match smaller_set(wanted, &tally) {
-        _ if matches!(matches, Matches::None) => Ok(0),
-        Some(set) => ids::count(connection, wanted, set, None).await,
-        None => ids::count(connection, wanted, Set::Matches(&matches), None).await,
+    match matching(connection, wanted, needle, &tally).await? {
+        Some(rows) => search::count(connection, rows).await,
+        None => Ok(0),
     }
 }
 
@@ -120,11 +126,6 @@ fn smallest_set<'a>(wanted: &Wanted<'_>, tally: &Tally) -> (Set<'a>, u64) {
         (Scope::All, None) => (Set::All, natural(sum.total)),
         _ => (Set::Scope, natural(sum.total)),
     }
-}
-
-fn smaller_set<'a>(wanted: &Wanted<'_>, tally: &Tally) -> Option<Set<'a>> {
-    let (set, size) = smallest_set(wanted, tally);
-    (size <= wanted.thresholds.small).then_some(set)
 }
 
 async fn unsearched(
@@ -156,36 +157,57 @@ async fn unsearched(
     }
     let ids = match (sort.key, wanted.filter.state) {
         (SortKey::State, None) => by_state(connection, wanted, sort, stretch, tally).await?,
-        _ => walk(connection, wanted, sort, part(wanted, sort), stretch, rows).await?,
+        (_, state) => {
+            let list = Walk {
+                wanted,
+                sort,
+                part: part(state),
+                gone: tally.gone > 0,
+            };
+            nearer(connection, list, stretch, rows).await?
+        }
     };
     Ok((ids, total))
 }
 
-/// How many rows the index has that a walk would go along.
-async fn walked(
+/// How many rows the indexes have that a walk would go along.
+pub(super) async fn walked(
     connection: &impl ConnectionTrait,
     wanted: &Wanted<'_>,
     sort: SessionSort,
     tally: &Tally,
 ) -> Result<u64, DbError> {
-    let own = tally.sum(None);
-    Ok(match (part(wanted, sort), wanted.scope, sort.key) {
-        (Part::Live, ..) => natural(own.active),
-        (Part::All, Scope::Organisation(_), SortKey::CreatedAt) => natural(own.total),
-        (_, Scope::All, _) => natural(own.total),
-        _ => counters::stored_total(connection).await?,
-    })
+    let own_index = match (wanted.scope, sort.key) {
+        (Scope::All, _) => true,
+        (_, SortKey::CreatedAt | SortKey::State) => true,
+        (_, SortKey::Duration) => wanted.filter.state == Some(State::Active),
+        _ => false,
+    };
+    let by_kind = match sort.key {
+        SortKey::Ip | SortKey::Name | SortKey::User | SortKey::Browser => wanted.filter.kind,
+        _ => None,
+    };
+    let stored;
+    let tally = if own_index {
+        tally
+    } else {
+        stored = counters::stored(connection, None, wanted.now).await?;
+        &stored
+    };
+    let sum = tally.sum(by_kind);
+    Ok(natural(match wanted.filter.state {
+        None => sum.total,
+        Some(State::Active) => sum.active,
+        Some(State::Ended) => sum.total - sum.active,
+    }))
 }
 
-/// The part that a filter by state leaves, where the order has parts.
-fn part(wanted: &Wanted<'_>, sort: SessionSort) -> Part {
-    match (sort.key, wanted.filter.state, wanted.scope) {
-        (SortKey::CreatedAt | SortKey::State | SortKey::Duration, Some(State::Active), _) => {
-            Part::Live
-        }
-        (SortKey::State | SortKey::Duration, Some(State::Ended), _) => Part::Ended,
-        (SortKey::CreatedAt, Some(State::Ended), Scope::All) => Part::Ended,
-        _ => Part::All,
+/// The part that a filter by state leaves.
+pub(super) fn part(state: Option<State>) -> Part {
+    match state {
+        None => Part::All,
+        Some(State::Active) => Part::Live,
+        Some(State::Ended) => Part::Ended,
     }
 }
 
@@ -213,7 +235,13 @@ async fn by_state(
                 offset,
                 rows: wanted_rows,
             };
-            ids.extend(walk(connection, wanted, sort, part, here, rows).await?);
+            let list = Walk {
+                wanted,
+                sort,
+                part,
+                gone: tally.gone > 0,
+            };
+            ids.extend(nearer(connection, list, here, rows).await?);
         }
         offset = offset.saturating_sub(rows);
     }
@@ -221,11 +249,9 @@ async fn by_state(
 }
 
 /// Walks from the nearer end of a list of `total` rows.
-async fn walk(
+async fn nearer(
     connection: &impl ConnectionTrait,
-    wanted: &Wanted<'_>,
-    sort: SessionSort,
-    part: Part,
+    list: Walk<'_>,
     stretch: Stretch,
     total: u64,
 ) -> Result<Vec<Uuid>, DbError> {
@@ -235,78 +261,8 @@ async fn walk(
             offset: behind,
             ..stretch
         };
-        walk::walk(connection, wanted, sort, part, stretch, None, true).await
+        walk::walk(connection, list, stretch, true, None).await
     } else {
-        walk::walk(connection, wanted, sort, part, stretch, None, false).await
+        walk::walk(connection, list, stretch, false, None).await
     }
-}
-
-async fn searched(
-    connection: &impl ConnectionTrait,
-    wanted: &Wanted<'_>,
-    needle: &str,
-    sort: SessionSort,
-    stretch: Stretch,
-    tally: &Tally,
-) -> Result<(Vec<Uuid>, Total), DbError> {
-    let counted = wanted.thresholds.counted;
-    // A small set is read as it is.
-    if let Some(set) = smaller_set(wanted, tally) {
-        let total = Total::capped(ids::count(connection, wanted, set, None).await?, counted);
-        let (set, _) = smallest_set(wanted, tally);
-        return Ok((
-            ids::sort(connection, wanted, sort, set, stretch).await?,
-            total,
-        ));
-    }
-    let matches = search::matches(connection, wanted.scope, needle).await?;
-    let stop = counted + 1;
-    let plain =
-        wanted.scope == Scope::All && wanted.filter.state.is_none() && wanted.filter.kind.is_none();
-    let in_index = search::count_up_to(connection, &matches, stop).await?;
-    let found = match in_index {
-        Some(0) => 0,
-        Some(found) if plain => found,
-        // Other conditions thin out the matches; they are counted with them.
-        _ => ids::count(connection, wanted, Set::Matches(&matches), Some(stop)).await?,
-    };
-    let total = Total::capped(found, counted);
-    if found == 0 {
-        return Ok((Vec::new(), total));
-    }
-    let rare = in_index.unwrap_or(found) <= counted || found <= counted;
-    if !rare {
-        let ids = match (sort.key, wanted.filter.state) {
-            // Only the group that comes first can be walked without knowing how many it has.
-            (SortKey::State, None) if sort.descending => {
-                capped(connection, wanted, sort, Part::Ended, stretch).await?
-            }
-            (SortKey::State, None) => capped(connection, wanted, sort, Part::Live, stretch).await?,
-            _ => capped(connection, wanted, sort, part(wanted, sort), stretch).await?,
-        };
-        if ids.len() as u64 == stretch.rows {
-            return Ok((ids, total));
-        }
-    }
-    let ids = ids::sort(connection, wanted, sort, Set::Matches(&matches), stretch).await?;
-    Ok((ids, total))
-}
-
-async fn capped(
-    connection: &impl ConnectionTrait,
-    wanted: &Wanted<'_>,
-    sort: SessionSort,
-    part: Part,
-    stretch: Stretch,
-) -> Result<Vec<Uuid>, DbError> {
-    walk::walk(
-        connection,
-        wanted,
-        sort,
-        part,
-        stretch,
-        Some(wanted.thresholds.cap),
-        false,
-    )
-    .await
 }

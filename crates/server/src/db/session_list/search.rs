@@ -4,9 +4,13 @@
 //! phrase of them, which is exact. Shorter ones are looked up among the terms of the index that begin
 //! with them. PostgreSQL: `LIKE`, which the index of `pg_trgm` answers from three letters on.
 
+use rollcall_core::{OrganisationId, State};
 use sea_orm::ConnectionTrait;
 
+use super::Wanted;
+use super::ids::conditions;
 use crate::db::error::DbError;
+use crate::db::life;
 use crate::db::scope::Scope;
 use crate::db::sql::{Dialect, Row, Sql};
 
@@ -26,17 +30,17 @@ pub(super) enum Matches {
     Rows,
 }
 
-/// How to ask the index for this needle.
+/// How to ask the index for what is wanted.
 pub(super) async fn matches(
     connection: &impl ConnectionTrait,
-    scope: Scope,
+    wanted: &Wanted<'_>,
     needle: &str,
 ) -> Result<Matches, DbError> {
     if Dialect::of(connection) == Dialect::Postgres {
         return Ok(Matches::Like(like(needle)));
     }
     if needle.chars().count() >= 3 {
-        return Ok(Matches::Fts(within(scope, &phrase(needle))));
+        return Ok(Matches::Fts(within(wanted, &phrase(needle))));
     }
     if is_frequent(connection, needle).await? {
         return Ok(Matches::Rows);
@@ -61,11 +65,11 @@ pub(super) async fn matches(
     Ok(if terms.is_empty() {
         Matches::None
     } else {
-        Matches::Fts(within(scope, &format!("({})", terms.join(" OR "))))
+        Matches::Fts(within(wanted, &format!("({})", terms.join(" OR "))))
     })
 }
 
-/// Whether one in five of the newest rows has it: then reading rows finds it sooner than the many terms
+/// Whether one in five of the newest live rows has it: then reading rows finds it sooner than the many terms
 /// that begin with it.
 async fn is_frequent(connection: &impl ConnectionTrait, needle: &str) -> Result<bool, DbError> {
     let mut sql = Sql::new(
@@ -74,8 +78,9 @@ async fn is_frequent(connection: &impl ConnectionTrait, needle: &str) -> Result<
     );
     sql.bind(needle).push(
         ") > 0 THEN 1 END) AS found FROM (
-            SELECT search_text FROM session INDEXED BY session_by_created ORDER BY created_at DESC, id DESC LIMIT 500
-        ) s",
+            SELECT search_text FROM session INDEXED BY session_live_by_created WHERE ended_at IS NULL
+            ORDER BY created_at DESC, id DESC LIMIT 500
+        ) newest",
     );
     match sql.one(connection).await? {
         Some(row) => Ok(Row(&row).get::<i64>("found")? * 5 > Row(&row).get::<i64>("read")?),
@@ -83,19 +88,24 @@ async fn is_frequent(connection: &impl ConnectionTrait, needle: &str) -> Result<
     }
 }
 
-/// Restricts a query of FTS5 to what is searched, and to rows that may be of the scope.
-fn within(scope: Scope, query: &str) -> String {
-    match scope {
-        Scope::Organisation(organisation) => {
-            // As the triggers write it.
-            let id = organisation.0.simple().to_string().to_uppercase();
-            format!(
-                "search_text : {query} AND organisation : {}",
-                phrase(&id[29..])
-            )
-        }
-        Scope::All | Scope::User(_) => format!("search_text : {query}"),
+/// Restricts a query of FTS5 to what is searched, to rows that may be of the scope, and to a kind.
+fn within(wanted: &Wanted<'_>, query: &str) -> String {
+    let mut query = format!("search_text : {query}");
+    if let Scope::Organisation(organisation) = wanted.scope {
+        query = format!(
+            "{query} AND organisation : {}",
+            phrase(&digits(organisation))
+        );
     }
+    if let Some(kind) = wanted.filter.kind {
+        query = format!("{query} AND kind : {}", phrase(&kind.as_str()[..3]));
+    }
+    query
+}
+
+/// The end of an organisation's id, as the triggers write it into the index.
+fn digits(organisation: OrganisationId) -> String {
+    organisation.0.simple().to_string().to_uppercase()[29..].to_owned()
 }
 
 /// A phrase of FTS5: everything in it is text, and a quotation mark is written twice.
@@ -117,19 +127,137 @@ fn like(text: &str) -> String {
     pattern
 }
 
-/// Where the rows come from that the index finds, as `FROM … WHERE …`; `s` is the session.
-pub(super) fn source(sql: &mut Sql, matches: &Matches) -> Option<(String, String)> {
-    match matches {
-        Matches::Fts(query) => Some((
-            // CROSS JOIN keeps SQLite from beginning with the sessions.
-            "session_search CROSS JOIN session s ON s.number = session_search.rowid".to_owned(),
-            format!("session_search MATCH {}", sql.place(query.clone())),
-        )),
-        Matches::Like(pattern) => Some((
-            "session s".to_owned(),
-            format!("s.search_text LIKE {}", sql.place(pattern.clone())),
-        )),
-        Matches::None | Matches::Rows => None,
+/// What was found, up to some number.
+pub(super) struct Found {
+    pub(super) rows: u64,
+    /// The numbers of the rows, as text.
+    pub(super) numbers: String,
+}
+
+/// The numbers of the rows that are wanted, as a query of the index with the column `found`. `gone` says
+/// whether there may be rows whose end is not stored.
+pub(super) async fn by_index(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    matches: &Matches,
+    gone: bool,
+) -> Result<Option<Sql>, DbError> {
+    let dialect = Dialect::of(connection);
+    let mut sql = Sql::new(connection, "");
+    let now = sql.place(wanted.now.0);
+    let gone = gone && wanted.filter.state.is_some();
+    if gone {
+        let gone = life::gone(dialect, "s.number AS number", &now, "");
+        sql.push(&format!("WITH gone AS MATERIALIZED ({gone}) "));
+    }
+    let rows = match matches {
+        Matches::None | Matches::Rows => return Ok(None),
+        Matches::Fts(query) => {
+            let place = sql.place(query.clone());
+            let mut conditions = String::new();
+            if let Scope::Organisation(organisation) = wanted.scope
+                && !is_told_apart(connection, organisation).await?
+            {
+                conditions = format!(
+                    " AND (SELECT o.organisation_id FROM session o WHERE o.number = session_search.rowid) = {}",
+                    sql.place(organisation.0)
+                );
+            }
+            let ended = "EXISTS (SELECT 1 FROM session e INDEXED BY session_ended_by_number
+                WHERE e.number = session_search.rowid AND e.ended_at IS NOT NULL)";
+            let among_gone = "session_search.rowid IN (SELECT number FROM gone)";
+            conditions += &match (wanted.filter.state, gone) {
+                (None, _) => String::new(),
+                (Some(State::Active), false) => format!(" AND NOT {ended}"),
+                (Some(State::Active), true) => format!(" AND NOT {ended} AND NOT {among_gone}"),
+                (Some(State::Ended), false) => format!(" AND {ended}"),
+                (Some(State::Ended), true) => format!(" AND ({ended} OR {among_gone})"),
+            };
+            format!(
+                "SELECT session_search.rowid AS found FROM session_search WHERE session_search MATCH {place}{conditions}"
+            )
+        }
+        // PostgreSQL knows from its statistics whether to ask its index or to read rows until there are
+        // enough. Rows with and without a stored end have indexes that are read without the rows.
+        Matches::Like(pattern) => {
+            let place = sql.place(pattern.clone());
+            let conditions = conditions(&mut sql, wanted);
+            let part = |state: &str| {
+                format!(
+                    "SELECT s.number AS found FROM session s WHERE {conditions} AND s.ended_at {state} AND s.search_text LIKE {place}"
+                )
+            };
+            let (live, ended) = (part("IS NULL"), part("IS NOT NULL"));
+            match (wanted.filter.state, gone) {
+                (None, _) => format!(
+                    "SELECT s.number AS found FROM session s WHERE {conditions} AND s.search_text LIKE {place}"
+                ),
+                (Some(State::Active), false) => live,
+                (Some(State::Active), true) => {
+                    format!("{live} AND s.number NOT IN (SELECT number FROM gone)")
+                }
+                (Some(State::Ended), false) => ended,
+                (Some(State::Ended), true) => {
+                    format!("{ended} UNION ALL {live} AND s.number IN (SELECT number FROM gone)")
+                }
+            }
+        }
+    };
+    sql.push(&rows);
+    Ok(Some(sql))
+}
+
+/// How many rows a query has.
+pub(super) async fn count(connection: &impl ConnectionTrait, rows: Sql) -> Result<u64, DbError> {
+    let sql = rows.within("SELECT count(*) AS rows FROM (", ") c");
+    match sql.one(connection).await? {
+        Some(row) => Ok(Row(&row).get::<i64>("rows")?.cast_unsigned()),
+        None => Ok(0),
+    }
+}
+
+/// Takes up to `stop` rows of a query with the column `found`.
+pub(super) async fn found(
+    connection: &impl ConnectionTrait,
+    rows: Sql,
+    stop: u64,
+) -> Result<Found, DbError> {
+    let collect = match Dialect::of(connection) {
+        Dialect::Sqlite => "group_concat(found, ',')",
+        Dialect::Postgres => "string_agg(found::text, ',')",
+    };
+    let mut sql = rows.within(
+        &format!("SELECT count(*) AS rows, {collect} AS numbers FROM ("),
+        " LIMIT ",
+    );
+    sql.bind(stop.cast_signed()).push(") c");
+    Ok(match sql.one(connection).await? {
+        Some(row) => Found {
+            rows: Row(&row).get::<i64>("rows")?.cast_unsigned(),
+            numbers: Row(&row)
+                .get::<Option<String>>("numbers")?
+                .unwrap_or_default(),
+        },
+        None => Found {
+            rows: 0,
+            numbers: String::new(),
+        },
+    })
+}
+
+/// Whether no other organisation that has sessions shares the digits by which the index knows this one.
+async fn is_told_apart(
+    connection: &impl ConnectionTrait,
+    organisation: OrganisationId,
+) -> Result<bool, DbError> {
+    let mut sql = Sql::new(
+        connection,
+        "SELECT count(DISTINCT organisation_id) AS known FROM session_counter WHERE substr(hex(organisation_id), 30) = ",
+    );
+    sql.bind(digits(organisation));
+    match sql.one(connection).await? {
+        Some(row) => Ok(Row(&row).get::<i64>("known")? <= 1),
+        None => Ok(true),
     }
 }
 
@@ -138,32 +266,18 @@ pub(super) fn test(dialect: Dialect, place: &str) -> String {
     format!("{}(s.search_text, {place}) > 0", dialect.position())
 }
 
-/// How many rows the index finds, counting up to `stop`; `None` where it cannot tell.
-pub(super) async fn count_up_to(
-    connection: &impl ConnectionTrait,
-    matches: &Matches,
-    stop: u64,
-) -> Result<Option<u64>, DbError> {
-    let Matches::Fts(query) = matches else {
-        return Ok(matches!(matches, Matches::None).then_some(0));
-    };
-    let mut sql = Sql::new(
-        connection,
-        "SELECT count(*) AS found FROM (SELECT rowid FROM session_search WHERE session_search MATCH ",
-    );
-    sql.bind(query.clone())
-        .push(" LIMIT ")
-        .bind(stop.cast_signed())
-        .push(") c");
-    match sql.one(connection).await? {
-        Some(row) => Ok(Some(Row(&row).get::<i64>("found")?.cast_unsigned())),
-        None => Ok(Some(0)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use rollcall_core::Kind;
+
     use super::*;
+
+    #[test]
+    fn three_letters_tell_kinds_apart() {
+        let starts: std::collections::BTreeSet<_> =
+            Kind::ALL.iter().map(|kind| &kind.as_str()[..3]).collect();
+        assert_eq!(starts.len(), Kind::ALL.len());
+    }
 
     #[test]
     fn everything_in_a_search_is_text() {

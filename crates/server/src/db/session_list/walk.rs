@@ -1,86 +1,65 @@
 //! Walks along the indexes, see `ids`.
+//!
+//! A walk merges one stream for each index part that the filter leaves: rows with and without a stored
+//! end, and of each kind where the kind leads the index. Each stream is in the order of the list
+//! already, and tests what its index holds: nothing is read of a row that is passed by.
 
-use rollcall_core::{SessionSort, SortKey};
+use rollcall_core::{Kind, SessionSort, SortKey};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::Wanted;
 use super::ids::{
-    Part, Stretch, column, indexed, kind_condition, live_index, read, scope_condition,
-    search_condition, state_condition, word,
+    Part, Stretch, indexed, kind_condition, read, scope_condition, search_condition, word,
 };
 use crate::db::error::DbError;
 use crate::db::life;
 use crate::db::scope::Scope;
 use crate::db::sql::{Dialect, Row, Sql};
 
-/// Walks the list of a part and answers a stretch of it. `cap` stops after testing so many rows: fewer
-/// ids than asked for then mean that the walk gave up. `reversed` counts the stretch from the end.
+/// A list to be walked.
+#[derive(Clone, Copy)]
+pub(super) struct Walk<'a> {
+    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) sort: SessionSort,
+    pub(super) part: Part,
+    /// Whether there may be rows whose end is not stored.
+    pub(super) gone: bool,
+}
+
+/// How far a walk may go: to about so many rows of each thousand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    pub(super) per_mille: u64,
+}
+
+impl Reach {
+    /// About `tested` rows of `all`.
+    pub(super) fn of(tested: u64, all: u64) -> Self {
+        Self {
+            per_mille: (tested.saturating_mul(1_000) / all.max(1)).min(999),
+        }
+    }
+}
+
+/// Rows from which `Reach` estimates where to stop.
+const SAMPLE: u64 = 250;
+
+/// Answers a stretch of the list. `reversed` counts it from the end; with a reach, fewer ids than asked
+/// for may mean that the walk stopped.
 pub(super) async fn walk(
     connection: &impl ConnectionTrait,
-    wanted: &Wanted<'_>,
-    sort: SessionSort,
-    part: Part,
+    list: Walk<'_>,
     stretch: Stretch,
-    cap: Option<u64>,
     reversed: bool,
+    reach: Option<Reach>,
 ) -> Result<Vec<Uuid>, DbError> {
-    let dialect = Dialect::of(connection);
-    let mut sql = Sql::new(connection, "");
-    let now = sql.place(wanted.now.0);
-    let in_scope = scope_condition(&mut sql, wanted.scope);
-    let tests = kind_condition(&mut sql, wanted) + &search_condition(dialect, &mut sql, wanted);
-    // Within a state the newest come first, whichever state does.
-    let descending = match sort.key {
-        SortKey::State => true,
-        _ => sort.descending,
-    } != reversed;
-    // A part that is merged with others must bring all rows before the stretch.
-    let merged = stretch.offset + stretch.rows;
-    let walker = Walker {
-        dialect,
-        descending,
-        cap,
-        in_scope,
-        tests,
-        now: now.clone(),
-    };
-
-    let streams = match (column(sort.key, wanted.scope), part) {
-        (Some((column, index)), Part::All) => {
-            let state = state_condition(dialect, wanted.filter.state, &now);
-            vec![walker.stream(
-                &indexed(dialect, index),
-                &format!("s.{column}"),
-                None,
-                &state,
-                "",
-            )]
-        }
-        // Only orders by creation, by state and by duration are walked in parts.
-        (_, Part::Live) => vec![walker.live(wanted.scope, sort.key)],
-        (_, Part::Ended) => walker.ended(sort.key),
-        (None, Part::All) => {
-            let mut streams = walker.ended(sort.key);
-            streams.push(walker.live(wanted.scope, sort.key));
-            streams
-        }
-    };
-    let direction = word(descending);
-    match streams.as_slice() {
-        // Along one index the rows come in order, and SQLite stops at the last one that it needs.
-        [one] => sql.push(one),
-        many if cap.is_some() => {
-            return merge_capped(connection, &sql, many, stretch, descending).await;
-        }
-        many => sql.push(&format!(
-            "SELECT id FROM ({}) w ORDER BY k {direction}, id {direction}",
-            many.iter()
-                .map(|stream| format!("SELECT * FROM ({stream} LIMIT {merged}) p"))
-                .collect::<Vec<_>>()
-                .join(" UNION ALL ")
-        )),
-    };
+    let mut walker = Walker::new(connection, list, reversed);
+    if let Some(reach) = reach {
+        walker.stop_at(connection, reach).await?;
+    }
+    let text = walker.ordered(stretch.offset + stretch.rows);
+    let mut sql = walker.finish(&text);
     sql.push(" LIMIT ")
         .bind(stretch.rows.cast_signed())
         .push(" OFFSET ")
@@ -92,132 +71,376 @@ pub(super) async fn walk(
     Ok(ids)
 }
 
-/// Merges streams that may have given up: beyond the last row that one of them brought, nothing is
-/// known. Unless each brings as many rows as could be needed, the answer is empty. The second is of the
-/// rows whose end is not stored, and never gives up.
-async fn merge_capped(
-    connection: &impl ConnectionTrait,
-    sql: &Sql,
-    streams: &[String],
-    stretch: Stretch,
-    descending: bool,
-) -> Result<Vec<Uuid>, DbError> {
-    let needed = stretch.offset + stretch.rows;
-    let mut merged: Vec<(i64, Uuid)> = Vec::new();
-    for (index, stream) in streams.iter().enumerate() {
-        let mut sql = sql.clone();
-        sql.push(stream).push(&format!(" LIMIT {needed}"));
-        let rows = sql.all(connection).await?;
-        if (rows.len() as u64) < needed && index != GONE {
-            return Ok(Vec::new());
-        }
-        for row in &rows {
-            merged.push((Row(row).get("k")?, Row(row).uuid("id")?));
-        }
-    }
-    merged.sort_unstable();
-    if descending {
-        merged.reverse();
-    }
-    Ok(merged
-        .into_iter()
-        .map(|(_, id)| id)
-        .skip(usize::try_from(stretch.offset).unwrap_or(usize::MAX))
-        .take(usize::try_from(stretch.rows).unwrap_or(usize::MAX))
-        .collect())
+/// The streams of a list, in no order, as a query with the column `column` of each row, for counting.
+pub(super) fn unordered(connection: &impl ConnectionTrait, list: Walk<'_>, column: &str) -> Sql {
+    let walker = Walker::new(connection, list, false);
+    let text = walker
+        .streams()
+        .iter()
+        .map(|stream| stream.select(&format!("s.{column} AS found")))
+        .collect::<Vec<_>>()
+        .join(" UNION ALL ");
+    walker.finish(&text)
 }
 
-/// The place in `Walker::ended` of the stream of rows whose end is not stored.
-const GONE: usize = 1;
-
-struct Walker {
+struct Walker<'a> {
+    list: Walk<'a>,
     dialect: Dialect,
+    sql: Sql,
+    /// Common table expressions.
+    with: Vec<String>,
     descending: bool,
-    cap: Option<u64>,
-    in_scope: String,
-    /// Each begins with AND.
-    tests: String,
     now: String,
+    in_scope: String,
+    /// What a filter by kind and a search ask; each begins with AND.
+    kind: String,
+    search: String,
+    /// Whether there is a table `bound` with the last key.
+    bounded: bool,
 }
 
-impl Walker {
-    /// `SELECT id, k` along an index. `flipped` is a column that runs against the key; `indexable` is what
-    /// makes a partial index usable. With a cap, so many rows of the scope are read first and tested
-    /// then, and stay in their order.
+/// One part of one index.
+struct Stream {
+    source: String,
+    conditions: String,
+    key: String,
+    /// A column that runs against the key, to order by.
+    against: Option<&'static str>,
+    descending: bool,
+}
+
+impl Stream {
+    fn select(&self, what: &str) -> String {
+        format!(
+            "SELECT {what} FROM {} WHERE {}",
+            self.source, self.conditions
+        )
+    }
+
+    fn keyed(&self) -> String {
+        self.select(&format!("s.id AS id, {} AS k", self.key))
+    }
+
+    fn order(&self) -> String {
+        let direction = word(self.descending);
+        match self.against {
+            Some(column) => format!("{column} {}, s.id {direction}", word(!self.descending)),
+            None => format!("{} {direction}, s.id {direction}", self.key),
+        }
+    }
+}
+
+impl<'a> Walker<'a> {
+    fn new(connection: &impl ConnectionTrait, list: Walk<'a>, reversed: bool) -> Self {
+        let dialect = Dialect::of(connection);
+        let mut sql = Sql::new(connection, "");
+        let now = sql.place(list.wanted.now.0);
+        let in_scope = scope_condition(&mut sql, list.wanted.scope);
+        let kind = kind_condition(&mut sql, list.wanted);
+        let search = search_condition(dialect, &mut sql, list.wanted);
+        // Within a state the newest come first, whichever state does.
+        let descending = match list.sort.key {
+            SortKey::State => true,
+            _ => list.sort.descending,
+        } != reversed;
+        let mut walker = Self {
+            list,
+            dialect,
+            sql,
+            with: Vec::new(),
+            descending,
+            now,
+            in_scope,
+            kind,
+            search,
+            bounded: false,
+        };
+        if walker.gone_matters() {
+            let key = match list.sort.key {
+                SortKey::Duration => {
+                    format!("({} - s.created_at)", life::gone_at(dialect, &walker.now))
+                }
+                key => format!("s.{}", column(key)),
+            };
+            let gone = life::gone(
+                dialect,
+                &format!(
+                    "s.id AS id, s.number AS number, s.kind AS kind, s.search_text AS search_text, {key} AS k"
+                ),
+                &walker.now,
+                &format!(" AND {}", walker.in_scope),
+            );
+            walker.with.push(format!("gone AS MATERIALIZED ({gone})"));
+        }
+        walker
+    }
+
+    /// Rows whose end is not stored lie among the live ones; where that is their place too, nothing is
+    /// to be done.
+    fn gone_matters(&self) -> bool {
+        self.list.gone && (self.list.part != Part::All || self.list.sort.key == SortKey::Duration)
+    }
+
+    /// Finds the key at which to stop, from rows that are evenly spread over all there are.
+    async fn stop_at(
+        &mut self,
+        connection: &impl ConnectionTrait,
+        reach: Reach,
+    ) -> Result<(), DbError> {
+        let numbers = sample(connection).await?;
+        let key = match self.list.sort.key {
+            SortKey::Duration => {
+                format!("coalesce(s.ended_at, {}) - s.created_at", self.now)
+            }
+            key => format!("s.{}", column(key)),
+        };
+        let place = self.sql.place(numbers);
+        let direction = word(self.descending);
+        self.with.push(format!(
+            "bound AS MATERIALIZED (SELECT {key} AS k FROM session s WHERE {} ORDER BY k {direction} LIMIT 1 OFFSET {})",
+            listed_numbers(self.dialect, &place),
+            SAMPLE * reach.per_mille / 1_000,
+        ));
+        self.bounded = true;
+        Ok(())
+    }
+
+    fn finish(&self, text: &str) -> Sql {
+        let mut sql = self.sql.clone();
+        if !self.with.is_empty() {
+            sql.push(&format!("WITH {} ", self.with.join(", ")));
+        }
+        sql.push(text);
+        sql
+    }
+
+    /// All streams, merged. `needed` is how many rows of each matter.
+    fn ordered(&self, needed: u64) -> String {
+        let streams = self.streams();
+        let direction = word(self.descending);
+        match streams.as_slice() {
+            [one] => format!("{} ORDER BY {}", one.keyed(), one.order()),
+            many if self.dialect == Dialect::Sqlite
+                && many.iter().all(|stream| stream.against.is_none()) =>
+            {
+                // SQLite merges what it finds in order, and stops at the last row that it needs.
+                format!(
+                    "{} ORDER BY k {direction}, id {direction}",
+                    join(many.iter().map(Stream::keyed))
+                )
+            }
+            many => format!(
+                "SELECT id, k FROM ({}) w ORDER BY k {direction}, id {direction}",
+                join(many.iter().map(|stream| format!(
+                    "SELECT * FROM ({} ORDER BY {} LIMIT {needed}) p",
+                    stream.keyed(),
+                    stream.order()
+                )))
+            ),
+        }
+    }
+
+    fn streams(&self) -> Vec<Stream> {
+        let list = &self.list;
+        let mut streams = Vec::new();
+        let whole = list.part == Part::All
+            && list.sort.key == SortKey::CreatedAt
+            && list.wanted.needle.is_none();
+        if whole {
+            let index = match list.wanted.scope {
+                Scope::Organisation(_) => "session_by_organisation",
+                _ => "session_by_created",
+            };
+            streams.push(self.stream(index, "s.created_at".to_owned(), None, &self.kind));
+            return streams;
+        }
+        if list.part != Part::Ended {
+            self.live(&mut streams);
+        }
+        if list.part != Part::Live {
+            self.ended(&mut streams);
+        }
+        let gone_have_a_place = list.part == Part::Ended
+            || (list.part == Part::All && list.sort.key == SortKey::Duration);
+        if self.gone_matters() && gone_have_a_place {
+            streams.push(Stream {
+                source: "gone s".to_owned(),
+                conditions: format!(
+                    "true{}{}{}",
+                    self.kind,
+                    self.search,
+                    self.within_reach("s.k", None)
+                ),
+                key: "s.k".to_owned(),
+                against: None,
+                descending: self.descending,
+            });
+        }
+        streams
+    }
+
     fn stream(
         &self,
-        source: &str,
-        key: &str,
-        flipped: Option<&str>,
-        more_tests: &str,
-        indexable: &str,
-    ) -> String {
-        let (in_scope, tests) = (&self.in_scope, &self.tests);
-        let direction = word(self.descending);
-        let order = match flipped {
-            Some(column) => format!("{column} {}", word(!self.descending)),
-            None => format!("{key} {direction}"),
-        };
-        match self.cap {
-            None => format!(
-                "SELECT s.id AS id, {key} AS k FROM {source} WHERE {in_scope}{indexable}{tests}{more_tests}
-                 ORDER BY {order}, s.id {direction}"
-            ),
-            Some(cap) => format!(
-                "SELECT s.id AS id, s.k AS k FROM (
-                    SELECT s.id, s.user_id, s.organisation_id, s.kind, s.search_text, s.created_at, s.ended_at,
-                        s.expires_at, {key} AS k
-                    FROM {source} WHERE {in_scope}{indexable} ORDER BY {order}, s.id {direction} LIMIT {cap}
-                 ) s WHERE true{tests}{more_tests}"
-            ),
-        }
-    }
-
-    fn live(&self, scope: Scope, key: SortKey) -> String {
-        let live = format!(" AND {}", life::live(self.dialect, "s", &self.now));
-        let source = indexed(self.dialect, live_index(scope));
-        let indexable = " AND s.ended_at IS NULL";
-        match key {
-            SortKey::Duration => {
-                let duration = format!("({} - s.created_at)", self.now);
-                self.stream(&source, &duration, Some("s.created_at"), &live, indexable)
-            }
-            _ => self.stream(&source, "s.created_at", None, &live, indexable),
-        }
-    }
-
-    fn ended(&self, key: SortKey) -> Vec<String> {
-        let (index, stored_key, gone_key) = match key {
-            SortKey::Duration => (
-                "session_ended_by_duration",
-                "(s.ended_at - s.created_at)",
-                format!(
-                    "({} - s.created_at)",
-                    life::gone_at(self.dialect, &self.now)
-                ),
-            ),
-            _ => (
-                "session_ended_by_created",
-                "s.created_at",
-                "s.created_at".to_owned(),
-            ),
-        };
-        let gone = life::gone(
-            self.dialect,
-            &format!("s.id AS id, {gone_key} AS k"),
-            &self.now,
-            &format!(" AND {}{}", self.in_scope, self.tests),
+        index: &str,
+        key: String,
+        against: Option<&'static str>,
+        conditions: &str,
+    ) -> Stream {
+        let conditions = format!(
+            "{}{conditions}{}{}",
+            self.in_scope,
+            self.search,
+            self.within_reach(&key, against)
         );
-        let direction = word(self.descending);
-        vec![
-            self.stream(
-                &indexed(self.dialect, index),
-                stored_key,
+        Stream {
+            source: indexed(self.dialect, index),
+            conditions,
+            key,
+            against,
+            descending: self.descending,
+        }
+    }
+
+    /// The last key, for a walk with a reach; begins with AND.
+    fn within_reach(&self, key: &str, against: Option<&str>) -> String {
+        if !self.bounded {
+            return String::new();
+        }
+        let sign = if self.descending { ">=" } else { "<=" };
+        match against {
+            None => format!(" AND {key} {sign} (SELECT k FROM bound)"),
+            // What runs against the key is bounded from the other side.
+            Some(column) => {
+                let sign = if self.descending { "<=" } else { ">=" };
+                format!(" AND {column} {sign} (SELECT {} - k FROM bound)", self.now)
+            }
+        }
+    }
+
+    fn live(&self, streams: &mut Vec<Stream>) {
+        let mut conditions = " AND s.ended_at IS NULL".to_owned();
+        if self.gone_matters() {
+            conditions.push_str(" AND s.id NOT IN (SELECT id FROM gone)");
+        }
+        let by_time = self.by_time("live");
+        match self.list.sort.key {
+            SortKey::Duration => streams.push(self.stream(
+                by_time,
+                format!("({} - s.created_at)", self.now),
+                Some("s.created_at"),
+                &format!("{conditions}{}", self.kind),
+            )),
+            SortKey::CreatedAt | SortKey::State => streams.push(self.stream(
+                by_time,
+                "s.created_at".to_owned(),
                 None,
-                "",
-                " AND s.ended_at IS NOT NULL",
-            ),
-            format!("SELECT id, k FROM ({gone}) g ORDER BY k {direction}, id {direction}"),
-        ]
+                &format!("{conditions}{}", self.kind),
+            )),
+            key => self.by_column(key, "live", &conditions, streams),
+        }
+    }
+
+    fn ended(&self, streams: &mut Vec<Stream>) {
+        let conditions = " AND s.ended_at IS NOT NULL";
+        match self.list.sort.key {
+            SortKey::Duration => streams.push(self.stream(
+                "session_ended_by_duration",
+                "(s.ended_at - s.created_at)".to_owned(),
+                None,
+                &format!("{conditions}{}", self.kind),
+            )),
+            SortKey::CreatedAt | SortKey::State => streams.push(self.stream(
+                self.by_time("ended"),
+                "s.created_at".to_owned(),
+                None,
+                &format!("{conditions}{}", self.kind),
+            )),
+            key => self.by_column(key, "ended", conditions, streams),
+        }
+    }
+
+    fn by_time(&self, part: &str) -> &'static str {
+        match (part, self.list.wanted.scope) {
+            ("live", Scope::Organisation(_)) => "session_live_by_organisation",
+            ("live", _) => "session_live_by_created",
+            (_, Scope::Organisation(_)) => "session_ended_by_organisation",
+            _ => "session_ended_by_created",
+        }
+    }
+
+    fn by_column(&self, key: SortKey, part: &str, conditions: &str, streams: &mut Vec<Stream>) {
+        let index = format!("session_{part}_by_{}", name(key));
+        let column = format!("s.{}", column(key));
+        if key == SortKey::LastActivityAt {
+            let conditions = format!("{conditions}{}", self.kind);
+            streams.push(self.stream(&index, column, None, &conditions));
+            return;
+        }
+        let kinds = match &self.list.wanted.filter.kind {
+            Some(kind) => std::slice::from_ref(kind),
+            None => Kind::ALL,
+        };
+        for kind in kinds {
+            // A word of ours, and part of what the statement is.
+            let conditions = format!("{conditions} AND s.kind = '{}'", kind.as_str());
+            streams.push(self.stream(&index, column.clone(), None, &conditions));
+        }
+    }
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(" UNION ALL ")
+}
+
+/// The column of an order; of those that depend on the state, the one that it follows within a state.
+pub(super) fn column(key: SortKey) -> &'static str {
+    match key {
+        SortKey::CreatedAt | SortKey::State | SortKey::Duration => "created_at",
+        SortKey::LastActivityAt => "last_activity_at",
+        SortKey::Ip => "ip_bytes",
+        SortKey::Name => "name_key",
+        SortKey::User => "email",
+        SortKey::Browser => "browser_key",
+    }
+}
+
+/// How indexes call a column.
+fn name(key: SortKey) -> &'static str {
+    match key {
+        SortKey::CreatedAt | SortKey::State | SortKey::Duration => "created",
+        SortKey::LastActivityAt => "activity",
+        SortKey::Ip => "ip",
+        SortKey::Name => "name",
+        SortKey::User => "email",
+        SortKey::Browser => "browser",
+    }
+}
+
+/// Numbers evenly spread over those of all rows, as text.
+async fn sample(connection: &impl ConnectionTrait) -> Result<String, DbError> {
+    let sql = Sql::new(
+        connection,
+        "SELECT coalesce((SELECT min(number) FROM session), 0) AS first,
+            coalesce((SELECT max(number) FROM session), 0) AS last",
+    );
+    let (first, last) = match sql.one(connection).await? {
+        Some(row) => (
+            Row(&row).get::<i64>("first")?,
+            Row(&row).get::<i64>("last")?,
+        ),
+        None => (0, 0),
+    };
+    let step = ((last - first) / SAMPLE.cast_signed()).max(1);
+    let numbers = (0..SAMPLE.cast_signed()).map(|index| (first + index * step).to_string());
+    Ok(numbers.collect::<Vec<_>>().join(","))
+}
+
+/// A test whether a row is one of those whose numbers stand in a text.
+pub(super) fn listed_numbers(dialect: Dialect, place: &str) -> String {
+    match dialect {
+        Dialect::Sqlite => {
+            format!("s.number IN (SELECT value FROM json_each('[' || {place} || ']'))")
+        }
+        Dialect::Postgres => format!("s.number = ANY(string_to_array({place}, ',')::bigint[])"),
     }
 }

@@ -1,0 +1,234 @@
+//! Which way to a page of a search reads the least, see `plan`.
+
+use rollcall_core::{SessionFilter, SessionSort, SortKey, State};
+use sea_orm::ConnectionTrait;
+use uuid::Uuid;
+
+use super::Wanted;
+use super::ids::{self, Part, Set, Stretch};
+use super::plan::{Total, part, walked};
+use super::search::{self, Found, Matches};
+use super::walk::{self, Reach, Walk};
+use crate::db::counters::{Tally, natural};
+use crate::db::error::DbError;
+use crate::db::scope::Scope;
+use crate::db::sql::Sql;
+
+/// The numbers of the rows that match a search, as a query; `None` where it is known that none does.
+pub(super) async fn matching(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    needle: &str,
+    tally: &Tally,
+) -> Result<Option<Sql>, DbError> {
+    let gone = tally.gone > 0;
+    // The indexes on time begin with the organisation, the others with the kind.
+    let key = match (wanted.scope, wanted.filter.kind) {
+        (Scope::All, Some(_)) => SortKey::Ip,
+        _ => SortKey::CreatedAt,
+    };
+    let by_rows = || {
+        let list = Walk {
+            wanted,
+            sort: SessionSort {
+                key,
+                descending: true,
+            },
+            part: part(wanted.filter.state),
+            gone,
+        };
+        walk::unordered(connection, list, "number")
+    };
+    let (rows, small) = (of_part(wanted, tally), wanted.thresholds.small);
+    // The search index does not know the state: where a state is a small part of all, it finds many rows
+    // in vain.
+    let few_have_the_state =
+        rows <= small.saturating_mul(3) && rows.saturating_mul(5) <= natural(tally.sum(None).total);
+    if rows <= small || few_have_the_state {
+        return Ok(Some(by_rows()));
+    }
+    let matches = search::matches(connection, wanted, needle).await?;
+    Ok(match matches {
+        Matches::None => None,
+        Matches::Rows => Some(by_rows()),
+        _ => search::by_index(connection, wanted, &matches, gone).await?,
+    })
+}
+
+/// How many rows there are to be tested for a search, see `matching`.
+fn of_part(wanted: &Wanted<'_>, tally: &Tally) -> u64 {
+    let sum = tally.sum(match wanted.scope {
+        Scope::All => wanted.filter.kind,
+        _ => None,
+    });
+    natural(match wanted.filter.state {
+        None => sum.total,
+        // Those whose end is not stored lie among them.
+        Some(State::Active) => sum.active + tally.gone,
+        Some(State::Ended) => sum.total - sum.active,
+    })
+}
+
+pub(super) async fn searched(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    needle: &str,
+    sort: SessionSort,
+    stretch: Stretch,
+    tally: &Tally,
+) -> Result<(Vec<Uuid>, Total), DbError> {
+    let counted = wanted.thresholds.counted;
+    let Some(rows) = matching(connection, wanted, needle, tally).await? else {
+        return Ok((Vec::new(), Total::capped(0, counted)));
+    };
+    let found = search::found(connection, rows.clone(), counted + 1).await?;
+    let total = Total::capped(found.rows, counted);
+    if total.exact {
+        return Ok((
+            few(connection, wanted, sort, stretch, tally, &found).await?,
+            total,
+        ));
+    }
+    let ids = match (sort.key, wanted.filter.state) {
+        (SortKey::State, None) => {
+            by_state_searched(connection, wanted, needle, sort, stretch, tally).await?
+        }
+        (_, state) => {
+            let list = Walk {
+                wanted,
+                sort,
+                part: part(state),
+                gone: tally.gone > 0,
+            };
+            common(connection, list, stretch, rows, tally).await?
+        }
+    };
+    Ok((ids, total))
+}
+
+/// A page of a common word. Usually a short walk meets enough rows. Where the order has them far away
+/// (addresses that begin with 192 lie behind all that begin with 10), sorting them all may be less
+/// work than walking there.
+async fn common(
+    connection: &impl ConnectionTrait,
+    list: Walk<'_>,
+    stretch: Stretch,
+    rows: Sql,
+    tally: &Tally,
+) -> Result<Vec<Uuid>, DbError> {
+    let thresholds = list.wanted.thresholds;
+    let all = walked(connection, list.wanted, list.sort, tally).await?;
+    if all > thresholds.tried {
+        let reach = Reach::of(thresholds.tried, all);
+        let ids = walk::walk(connection, list, stretch, false, Some(reach)).await?;
+        if ids.len() as u64 == stretch.rows {
+            return Ok(ids);
+        }
+        let found = search::found(connection, rows, thresholds.listed + 1).await?;
+        if found.rows <= thresholds.listed {
+            let set = Set::Numbers(&found.numbers);
+            return ids::sort(connection, list.wanted, list.sort, set, stretch).await;
+        }
+    }
+    walk::walk(connection, list, stretch, false, None).await
+}
+
+/// A page of rows that were all found.
+async fn few(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    sort: SessionSort,
+    stretch: Stretch,
+    tally: &Tally,
+    found: &Found,
+) -> Result<Vec<Uuid>, DbError> {
+    if stretch.offset >= found.rows {
+        return Ok(Vec::new());
+    }
+    let stretch = Stretch {
+        rows: stretch.rows.min(found.rows - stretch.offset),
+        ..stretch
+    };
+    let thresholds = wanted.thresholds;
+    // So many rows lie before the end of the page if matches are spread evenly.
+    let all = walked(connection, wanted, sort, tally).await?;
+    let before = (stretch.offset + stretch.rows).saturating_mul(all) / found.rows;
+    if found.rows > thresholds.few && before < thresholds.tried {
+        // Within a state the first of an order by state are walked; the other state may be needed too.
+        let part = match (sort.key, wanted.filter.state) {
+            (SortKey::State, None) if sort.descending => Part::Ended,
+            (SortKey::State, None) => Part::Live,
+            (_, state) => part(state),
+        };
+        let list = Walk {
+            wanted,
+            sort,
+            part,
+            gone: tally.gone > 0,
+        };
+        let reach = Reach::of(thresholds.tried, all);
+        let ids = walk::walk(connection, list, stretch, false, Some(reach)).await?;
+        if ids.len() as u64 == stretch.rows {
+            return Ok(ids);
+        }
+    }
+    ids::sort(
+        connection,
+        wanted,
+        sort,
+        Set::Numbers(&found.numbers),
+        stretch,
+    )
+    .await
+}
+
+/// An order by state of a common word: where the first state has fewer rows than are asked for, the other
+/// one follows.
+async fn by_state_searched(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    needle: &str,
+    sort: SessionSort,
+    stretch: Stretch,
+    tally: &Tally,
+) -> Result<Vec<Uuid>, DbError> {
+    let parts = if sort.descending {
+        [Part::Ended, Part::Live]
+    } else {
+        [Part::Live, Part::Ended]
+    };
+    let list = |part| Walk {
+        wanted,
+        sort,
+        part,
+        gone: tally.gone > 0,
+    };
+    let mut ids = walk::walk(connection, list(parts[0]), stretch, false, None).await?;
+    let missing = stretch.rows - ids.len() as u64;
+    if missing > 0 {
+        // Only where the first state ends within or before the page is it worth to know how many it has.
+        let state = match parts[0] {
+            Part::Ended => State::Ended,
+            _ => State::Active,
+        };
+        let filter = SessionFilter {
+            state: Some(state),
+            ..wanted.filter.clone()
+        };
+        let first = Wanted {
+            filter: &filter,
+            needle: wanted.needle.clone(),
+            ..*wanted
+        };
+        let rows = match matching(connection, &first, needle, tally).await? {
+            Some(rows) => search::count(connection, rows).await?,
+            None => 0,
+        };
+        let rest = Stretch {
+            offset: stretch.offset.saturating_sub(rows),
+            rows: missing,
+        };
+        ids.extend(walk::walk(connection, list(parts[1]), rest, false, None).await?);
+    }
+    Ok(ids)
+}
