@@ -57,7 +57,9 @@ pub(super) async fn open_sqlite(
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .connect_with(options.clone())
+        // Ending thousands of sessions at once changes tens of megabytes of indexes; with less they would be
+        // written and read again before the commit. Only what is used is taken.
+        .connect_with(options.clone().pragma("cache_size", "-64000"))
         .await
         .map_err(connect_error)?;
     Ok(pool.into())
