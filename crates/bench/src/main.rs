@@ -69,6 +69,9 @@ struct Args {
     /// The live sessions of the token check, of sign-ins and of rotations.
     #[arg(long, default_value_t = 100_000)]
     live: u32,
+    /// Of the lists only those whose name has this in it, such as `deep` or `newest first`.
+    #[arg(long, default_value = "")]
+    questions: String,
     /// Prints how each database goes about each list.
     #[arg(long)]
     explain: bool,
