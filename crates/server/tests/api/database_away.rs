@@ -243,7 +243,7 @@ async fn a_slow_database_is_not_taken_for_one_that_is_gone() {
     // A commit while the probe waits is an answer, too.
     anon.sign_in_as(&nora.email, "a wrong password")
         .await
-        .problem(401, "invalid_credentials");
+        .problem(401, "sign_in_failed");
     assert!(probe.await.expect("the probe does not panic"));
     assert!(admin.is_signed_in().await);
     // Silence is none.
