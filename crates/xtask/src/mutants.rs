@@ -12,14 +12,14 @@ pub(crate) struct Args {
     /// Which crate is changed. The tests of that crate alone are run against each change.
     #[arg(value_enum, default_value = "core")]
     part: Part,
-    /// What is passed on to cargo-mutants, such as `--shard 0/8`, `--list` or `--re NAME`.
+    /// What is passed on to cargo-mutants, such as `--re rotation`, `--shard 0/8` or `--list`.
     #[arg(last = true)]
     passed_on: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Everything in rollcall-core: minutes.
+    /// Everything in rollcall-core: about three hours.
     Core,
     /// Rotation, ending, authorisation and audit in rollcall-server: a minute or two for each change.
     Server,
@@ -32,12 +32,14 @@ pub(crate) fn command(args: Args) -> Result<()> {
         Part::Core => "rollcall-core",
         Part::Server => "rollcall-server",
     };
+    let output = paths::target()?.join("mutants").join(package);
+    std::fs::create_dir_all(&output).with_context(|| format!("creating {}", output.display()))?;
     let mut command = setup::cargo();
     command
         .env("PATH", paths::path_with(&[tool])?)
         .args(["mutants", "--package", package, "--test-package", package])
         .arg("--output")
-        .arg(paths::target()?.join("mutants").join(package))
+        .arg(&output)
         // The tests themselves are not looked at, and a change that makes one hang counts as noticed.
         .args(["--no-shuffle", "--minimum-test-timeout", "120"])
         .args(args.passed_on);
