@@ -70,6 +70,22 @@ test("what nobody has is said, with a way back to all", async ({ page }) => {
   await expect(search(page)).toHaveValue("");
 });
 
+test("an order chosen while a search is on its way keeps the search", async ({ page }) => {
+  let answer;
+  const answered = new Promise((resolve) => (answer = resolve));
+  await page.route("**/rpc/list_sessions*", async (route) => {
+    await answered;
+    await route.continue();
+  });
+  await search(page).fill("bluewater");
+  await expect(page).toHaveURL("/sessions?q=bluewater");
+  await header(page, "Duration").getByRole("link").click();
+  await expect(page).toHaveURL(/q=bluewater.*sort=-duration/);
+  answer();
+  await expect(header(page, "Duration")).toHaveAttribute("aria-sort", "descending");
+  await expect(rows(page).filter({ hasText: "bluewater" })).toHaveCount(10);
+});
+
 test("back and forward go through searches, orders and sessions, and the field follows", async ({ page }) => {
   await search(page).fill("bluewater");
   await expect(page).toHaveURL("/sessions?q=bluewater");

@@ -26,8 +26,11 @@ const COLUMNS: [(SortKey, &str); 8] = [
 pub(crate) fn SessionTable(
     /// The rows.
     sessions: Vec<Session>,
-    /// What is shown, for the sort links.
+    /// What is shown.
     query: SessionQuery,
+    /// What the address asks, for the sort links: while an answer is on its way it is ahead of what is shown, and
+    /// a click must not lose the search.
+    address: Memo<SessionQuery>,
     /// Whether the viewer may end sessions of others.
     may_end: bool,
     /// Opens the confirmation.
@@ -35,7 +38,7 @@ pub(crate) fn SessionTable(
     end: Callback<Session>,
 ) -> impl IntoView {
     let headings = COLUMNS
-        .map(|(key, label)| heading(key, label, &query))
+        .map(|(key, label)| heading(key, label, &query, address))
         .collect_view();
     let rows = sessions
         .into_iter()
@@ -68,7 +71,12 @@ pub(crate) fn SessionTable(
     .into_any()
 }
 
-fn heading(key: SortKey, label: &'static str, query: &SessionQuery) -> AnyView {
+fn heading(
+    key: SortKey,
+    label: &'static str,
+    query: &SessionQuery,
+    address: Memo<SessionQuery>,
+) -> AnyView {
     let sorted = query.sort.key == key;
     // Numbers and times first from the largest, words from A.
     let starts_descending = matches!(
@@ -80,10 +88,12 @@ fn heading(key: SortKey, label: &'static str, query: &SessionQuery) -> AnyView {
     } else {
         starts_descending
     };
-    let there = SessionQuery {
-        sort: SessionSort { key, descending },
-        page: PageNumber::default(),
-        ..query.clone()
+    let there = move || {
+        routes::sessions(&SessionQuery {
+            sort: SessionSort { key, descending },
+            page: PageNumber::default(),
+            ..address.get()
+        })
     };
     let order = sorted.then_some(if query.sort.descending {
         "descending"
@@ -93,7 +103,7 @@ fn heading(key: SortKey, label: &'static str, query: &SessionQuery) -> AnyView {
     let arrow = sorted.then_some(if query.sort.descending { "↓" } else { "↑" });
     view! {
         <th scope="col" aria-sort=order>
-            <a href=routes::sessions(&there) data-noscroll>{label}<span aria-hidden="true" class="arrow">{arrow}</span></a>
+            <a href=there() data-noscroll on:click=move |event| browser::lead_to(&event, &there())>{label}<span aria-hidden="true" class="arrow">{arrow}</span></a>
         </th>
     }
     .into_any()

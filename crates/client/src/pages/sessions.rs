@@ -77,12 +77,12 @@ pub(crate) fn SessionsPage() -> AnyView {
             match page.await {
                 Ok(list) => {
                     remember(known, &(list.clone(), shown.clone()));
-                    rows(list, shown, may_end, end)
+                    rows(list, shown, query, may_end, end)
                 }
                 Err(error) => {
                     let old = known
                         .get_value()
-                        .map(|(list, shown)| rows(list, shown, may_end, end));
+                        .map(|(list, shown)| rows(list, shown, query, may_end, end));
                     view! { <ErrorNotice error=error.0 retry=refresh />{old} }.into_any()
                 }
             }
@@ -148,6 +148,7 @@ pub(crate) fn SessionsPage() -> AnyView {
 fn rows(
     list: Page<Session>,
     query: SessionQuery,
+    address: Memo<SessionQuery>,
     may_end: bool,
     end: Callback<Session>,
 ) -> AnyView {
@@ -162,7 +163,7 @@ fn rows(
     };
     let count = (!list.total_is_exact).then(|| exact_count(query.clone()));
     view! {
-        <SessionTable sessions=list.items query may_end end />
+        <SessionTable sessions=list.items query address may_end end />
         {match count {
             Some(count) => view! { <Pager paging count /> }.into_any(),
             None => view! { <Pager paging /> }.into_any(),
