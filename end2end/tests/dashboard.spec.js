@@ -86,6 +86,21 @@ test("an order chosen while a search is on its way keeps the search", async ({ p
   await expect(rows(page).filter({ hasText: "bluewater" })).toHaveCount(10);
 });
 
+test("the next page, asked for while another order is on its way, is that of the order", async ({ page }) => {
+  let answer;
+  const answered = new Promise((resolve) => (answer = resolve));
+  await page.route("**/rpc/list_sessions*", async (route) => {
+    await answered;
+    await route.continue();
+  });
+  await header(page, "IP").getByRole("link").click();
+  await expect(page).toHaveURL("/sessions?sort=ip");
+  await page.getByRole("link", { name: "Next page" }).click();
+  await expect(page).toHaveURL("/sessions?sort=ip&page=2");
+  answer();
+  await expect(page.getByRole("link", { name: "Page 2", exact: true })).toHaveAttribute("aria-current", "page");
+});
+
 test("back and forward go through searches, orders and sessions, and the field follows", async ({ page }) => {
   await search(page).fill("bluewater");
   await expect(page).toHaveURL("/sessions?q=bluewater");

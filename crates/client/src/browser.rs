@@ -4,7 +4,7 @@
 mod real {
     use leptos::prelude::*;
     use leptos::wasm_bindgen::{JsCast, JsValue};
-    use web_sys::{HtmlDialogElement, HtmlElement, KeyboardEvent, MouseEvent};
+    use web_sys::{HtmlDialogElement, HtmlElement, KeyboardEvent};
 
     /// Milliseconds since 1970, by the browser's clock.
     pub(crate) fn now_ms() -> f64 {
@@ -53,17 +53,6 @@ mod real {
         })
     }
 
-    /// Makes the link that was clicked lead there, before the router follows it.
-    pub(crate) fn lead_to(event: &MouseEvent, there: &str) {
-        let link = event
-            .current_target()
-            .and_then(|link| link.dyn_into::<HtmlElement>().ok());
-        if let Some(link) = link {
-            // It fails for a name that is none only.
-            let _ = link.set_attribute("href", there);
-        }
-    }
-
     /// Moves the focus by so many rows of the table that has it. False if there is no such row.
     pub(crate) fn move_row(event: &KeyboardEvent, down: bool) -> bool {
         let row = event
@@ -95,7 +84,7 @@ mod real {
 
 #[cfg(not(target_arch = "wasm32"))]
 mod real {
-    use web_sys::{HtmlDialogElement, KeyboardEvent, MouseEvent};
+    use web_sys::{HtmlDialogElement, KeyboardEvent};
 
     pub(crate) fn now_ms() -> f64 {
         0.0
@@ -109,7 +98,6 @@ mod real {
     pub(crate) fn is_typing(_event: &KeyboardEvent) -> bool {
         false
     }
-    pub(crate) fn lead_to(_event: &MouseEvent, _there: &str) {}
     pub(crate) fn move_row(_event: &KeyboardEvent, _down: bool) -> bool {
         false
     }

@@ -103,7 +103,7 @@ fn heading(
     let arrow = sorted.then_some(if query.sort.descending { "↓" } else { "↑" });
     view! {
         <th scope="col" aria-sort=order>
-            <a href=there() data-noscroll on:click=move |event| browser::lead_to(&event, &there())>{label}<span aria-hidden="true" class="arrow">{arrow}</span></a>
+            <a href=there data-noscroll>{label}<span aria-hidden="true" class="arrow">{arrow}</span></a>
         </th>
     }
     .into_any()

@@ -44,12 +44,12 @@ pub(crate) fn MySessionsPage() -> AnyView {
             match page.await {
                 Ok(list) => {
                     remember(known, &(list.clone(), shown.clone()));
-                    rows(list, shown, asked)
+                    rows(list, shown, query, asked)
                 }
                 Err(error) => {
                     let old = known
                         .get_value()
-                        .map(|(list, shown)| rows(list, shown, asked));
+                        .map(|(list, shown)| rows(list, shown, query, asked));
                     view! { <ErrorNotice error=error.0 retry=refresh />{old} }.into_any()
                 }
             }
@@ -72,11 +72,17 @@ pub(crate) fn MySessionsPage() -> AnyView {
     .into_any()
 }
 
-fn rows(list: Page<Session>, query: SessionQuery, asked: RwSignal<Option<Session>>) -> AnyView {
+fn rows(
+    list: Page<Session>,
+    query: SessionQuery,
+    address: Memo<SessionQuery>,
+    asked: RwSignal<Option<Session>>,
+) -> AnyView {
     let others = list.total > 1;
     let paging = Paging {
         path: routes::MY_SESSIONS,
         query,
+        asked: address,
         total: list.total,
         exact: list.total_is_exact,
     };

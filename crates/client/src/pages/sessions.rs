@@ -158,6 +158,7 @@ fn rows(
     let paging = Paging {
         path: routes::SESSIONS,
         query: query.clone(),
+        asked: address,
         total: list.total,
         exact: list.total_is_exact,
     };

@@ -1,7 +1,6 @@
 //! The foot of a list: how many there are, rows per page, and the way to every page. Links and forms
 //! only, so that it works without scripts too.
 
-use leptos::either::Either;
 use leptos::html;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
@@ -17,6 +16,9 @@ pub(crate) struct Paging {
     pub path: &'static str,
     /// What is shown.
     pub query: SessionQuery,
+    /// What the address asks, for the ways to other pages: while an answer is on its way it is ahead of what is
+    /// shown, and a click must not lose the search.
+    pub asked: Memo<SessionQuery>,
     /// How many match.
     pub total: u64,
     /// Whether that is all of them.
@@ -29,21 +31,14 @@ impl Paging {
             .div_ceil(u64::from(self.query.page_size.get()))
             .max(1)
     }
+}
 
-    fn address(&self, page: u64) -> String {
-        let page = u32::try_from(page)
-            .ok()
-            .and_then(PageNumber::new)
-            .unwrap_or_default();
-        routes::with_query(
-            self.path,
-            &SessionQuery {
-                page,
-                ..self.query.clone()
-            }
-            .to_query(),
-        )
-    }
+fn address(path: &str, query: SessionQuery, page: u64) -> String {
+    let page = u32::try_from(page)
+        .ok()
+        .and_then(PageNumber::new)
+        .unwrap_or_default();
+    routes::with_query(path, &SessionQuery { page, ..query }.to_query())
 }
 
 // First, last, and two on either side of the current one; `None` for a gap.
@@ -65,6 +60,14 @@ fn offered(current: u64, pages: u64) -> Vec<Option<u64>> {
     list
 }
 
+fn link(paging: &Paging, page: u64, label: String, text: String, here: bool) -> AnyView {
+    let (path, asked) = (paging.path, paging.asked);
+    let there = move || address(path, asked.get(), page);
+    let here = here.then_some("page");
+    view! { <a href=there aria-current=here title=label.clone() aria-label=label data-noscroll>{text}</a> }
+    .into_any()
+}
+
 /// The pager of a list of sessions.
 #[component]
 pub(crate) fn Pager(
@@ -83,11 +86,9 @@ pub(crate) fn Pager(
     };
     let step = |label: &'static str, sign: &'static str, page: u64, there: bool| {
         if there {
-            Either::Left(
-                view! { <a href=paging.address(page) aria-label=label title=label data-noscroll>{sign}</a> },
-            )
+            link(&paging, page, label.to_owned(), sign.to_owned(), false)
         } else {
-            Either::Right(view! { <span class="off" aria-hidden="true">{sign}</span> })
+            view! { <span class="off" aria-hidden="true">{sign}</span> }.into_any()
         }
     };
     let numbers = offered(current, pages)
@@ -95,9 +96,7 @@ pub(crate) fn Pager(
         .map(|page| match page {
             Some(page) => {
                 let text = words::grouped(i64::try_from(page).unwrap_or(i64::MAX));
-                let here = (page == current).then_some("page");
-                let label = format!("Page {text}");
-                view! { <a href=paging.address(page) aria-current=here aria-label=label data-noscroll>{text}</a> }.into_any()
+                link(&paging, page, format!("Page {text}"), text, page == current)
             }
             None => view! { <span class="off">"…"</span> }.into_any(),
         })
@@ -133,7 +132,7 @@ pub(crate) fn Pager(
             let query = SessionQuery {
                 page: PageNumber::default(),
                 page_size: rows.unwrap_or_default(),
-                ..shown.query.clone()
+                ..shown.asked.get_untracked()
             };
             routes::with_query(shown.path, &query.to_query())
         });
@@ -146,7 +145,13 @@ pub(crate) fn Pager(
             .and_then(|field| field.value().parse::<u64>().ok());
         if let Some(page) = page {
             event.prevent_default();
-            let there = shown.with_value(|shown| shown.address(page.clamp(1, pages)));
+            let there = shown.with_value(|shown| {
+                address(
+                    shown.path,
+                    shown.asked.get_untracked(),
+                    page.clamp(1, pages),
+                )
+            });
             go.with_value(|go| go(there));
         }
     };
