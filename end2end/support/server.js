@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import * as canary from "./canary.js";
 
 const run = promisify(execFile);
 
@@ -26,7 +27,7 @@ const binary = () => {
 };
 
 // Only what a program needs, so that no setting of the shell changes what is tested.
-const environment = (more = {}) => ({ PATH: process.env.PATH, HOME: process.env.HOME, RUST_LOG: "warn", ...more });
+const environment = (more = {}) => ({ PATH: process.env.PATH, HOME: process.env.HOME, RUST_LOG: "debug", ...more });
 
 async function freePort() {
   const probe = createServer();
@@ -112,6 +113,7 @@ export class Server {
   async stop() {
     const child = this.#process;
     if (!child) return;
+    if (child.exitCode === null && child.signalCode === null) await canary.searchMetrics(`http://127.0.0.1:${this.port}`);
     this.#process = undefined;
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
     let late;
@@ -123,9 +125,12 @@ export class Server {
       throw new Error("the server did not stop within 30 seconds");
     }
     if (how !== 0) throw new Error(`the server ended with ${how}:\n${this.#log}`);
+    canary.searchText(this.#log, "the log");
+    await canary.searchFolder(this.data);
+    await canary.verdict();
   }
 
-  /** Stops it and takes its folder away. */
+  /** Stops it, looks for secrets in what it leaves, and takes its folder away. */
   async remove() {
     try {
       await this.stop();

@@ -1,6 +1,7 @@
 // What every test has: a server, browsers that are watched, and pages that say when they are alive.
 
 import { test as base, expect } from "@playwright/test";
+import * as canary from "./canary.js";
 import { ADMIN, PASSWORD, Server } from "./server.js";
 
 export { ADMIN, PASSWORD, Server, expect };
@@ -40,6 +41,7 @@ class Watch {
   }
 
   async follow(context) {
+    canary.watch(context);
     const note = (text) => this.complaints.push(text);
     context.on("console", (message) => {
       if (!["error", "warning"].includes(message.type())) return;
