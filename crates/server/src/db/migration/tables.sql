@@ -112,7 +112,7 @@ CREATE INDEX session_live_by_created ON session (created_at, id, kind, organisat
 CREATE INDEX session_{by_activity}by_activity ON session (last_activity_at, id, kind, organisation_id{and_text}{of_activity};
 CREATE INDEX session_ended_by_created ON session (created_at, id, kind, organisation_id{and_text} WHERE ended_at IS NOT NULL;
 CREATE INDEX session_ended_by_activity ON session (last_activity_at, id, kind, organisation_id{and_text} WHERE ended_at IS NOT NULL;
-CREATE INDEX session_ended_by_duration ON session ((ended_at - created_at), id, kind, organisation_id{and_text} WHERE ended_at IS NOT NULL;
+CREATE INDEX session_ended_by_duration ON session ((ended_at - created_at), id, kind, organisation_id{and_ends} WHERE ended_at IS NOT NULL;
 -- One user's rows.
 CREATE INDEX session_by_user ON session (user_id, created_at, id);
 -- With all that the cards need to know about rows that have expired but are not swept. By the minute and the
