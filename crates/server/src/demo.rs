@@ -92,10 +92,17 @@ pub async fn fill(
         .map(|person| person.record(&ids, &hash, now))
         .collect();
     db::bulk::insert_users(db, users).await?;
-    // Made one by one as they are stored: a million are never in memory.
-    let rows = (0..count).map(move |_| {
-        let person = chance.pick(&people);
-        let session = sessions::invent(person, &ids, now, random.as_ref(), &mut chance);
+    // Stored in the order in which they began, as those of a server that has run for a while are. Made one by
+    // one: of a million only when each began and the chance that it is made from are in memory.
+    let mut seeds: Vec<_> = (0..count)
+        .map(|_| {
+            let seed = Chance(chance.next());
+            (sessions::created_at(now, seed.clone()), seed)
+        })
+        .collect();
+    seeds.sort_unstable_by_key(|(created_at, _)| *created_at);
+    let rows = seeds.into_iter().map(move |(_, mut chance)| {
+        let (person, session) = sessions::invent(&people, &ids, now, random.as_ref(), &mut chance);
         (session, person.email.clone())
     });
     db::bulk::insert_sessions(db, rows).await?;
@@ -148,6 +155,7 @@ impl Note {
 }
 
 /// Chance that is good enough for a demo, from one draw of the real source (SplitMix64).
+#[derive(Clone)]
 pub(crate) struct Chance(u64);
 
 impl Chance {
@@ -216,7 +224,13 @@ mod tests {
             .collect();
         let now = rollcall_core::Timestamp::from_seconds(1_800_000_000);
         let rows: Vec<_> = (0..5_000)
-            .map(|_| sessions::invent(chance.pick(&people), &ids, now, &OsRandom, &mut chance))
+            .map(|_| {
+                let seed = Chance(chance.next());
+                let created_at = sessions::created_at(now, seed.clone());
+                let row = sessions::invent(&people, &ids, now, &OsRandom, &mut seed.clone()).1;
+                assert_eq!(row.created_at, created_at);
+                row
+            })
             .collect();
         let live = rows.iter().filter(|row| row.ended.is_none()).count();
         assert!((4_350..=4_650).contains(&live), "{live}");

@@ -110,7 +110,8 @@ async fn set_aside(transaction: &DatabaseTransaction) -> Result<Vec<String>, DbE
         Dialect::Postgres => (
             "SET LOCAL statement_timeout = 0; SET LOCAL maintenance_work_mem = '128MB'",
             "SELECT 'index' AS type, indexname::text AS name, indexdef AS sql FROM pg_indexes
-             WHERE schemaname = current_schema() AND tablename = 'session' AND indexname <> 'session_pkey'",
+             WHERE schemaname = current_schema() AND tablename IN ('session', 'session_entry')
+                AND indexname NOT IN ('session_pkey', 'session_entry_pkey')",
         ),
     };
     transaction.execute_unprepared(prepare).await?;
@@ -136,7 +137,7 @@ async fn restore(transaction: &DatabaseTransaction, again: &[String]) -> Result<
     let finish = match Dialect::of(transaction) {
         Dialect::Sqlite => include_str!("bulk/recount_sqlite.sql"),
         // Its triggers saw every statement. Plans depend on statistics.
-        Dialect::Postgres => r#"ANALYZE session; ANALYZE "user""#,
+        Dialect::Postgres => r#"ANALYZE session; ANALYZE session_entry; ANALYZE "user""#,
     };
     transaction.execute_unprepared(finish).await?;
     Ok(())

@@ -24,6 +24,8 @@ pub(super) struct Tally {
     kinds: Vec<(Kind, KindTally)>,
     /// How many have ended without a stored end, as far as those are told apart.
     pub(super) gone: i64,
+    /// What is stored of all organisations, where the caller may see one and somebody asks.
+    pub(super) everywhere: Option<Box<Tally>>,
 }
 
 impl Tally {
@@ -48,6 +50,13 @@ impl Tally {
                 active: sum.active + tally.active,
                 duration_ms: sum.duration_ms + tally.duration_ms,
             })
+    }
+
+    /// The sum over all organisations.
+    pub(super) fn everywhere(&self, only: Option<Kind>) -> KindTally {
+        self.everywhere
+            .as_ref()
+            .map_or_else(|| self.sum(only), |all| all.sum(only))
     }
 
     pub(super) fn active(&self) -> u64 {

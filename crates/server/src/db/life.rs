@@ -28,6 +28,25 @@ pub(super) fn live(dialect: Dialect, s: &str, now: &str) -> String {
     )
 }
 
+/// True if the row `s` has a stored end, asked of an index of the rows that do: for walks along indexes that do
+/// not know it. OFFSET has PostgreSQL ask row by row instead of making a hash of all ended rows.
+pub(super) fn stored_end(dialect: Dialect, number: &str) -> String {
+    let index = dialect.by("session_ended_by_number");
+    let apart = match dialect {
+        Dialect::Sqlite => "",
+        Dialect::Postgres => " OFFSET 0",
+    };
+    format!(
+        "EXISTS (SELECT 1 FROM session e{index} WHERE e.number = {number} AND e.ended_at IS NOT NULL{apart})"
+    )
+}
+
+/// True if the row `s` may have expired at `now`: in whole minutes, as the index on expiry has it. Who asks
+/// tests `expires_at` besides.
+pub(super) fn expiring(now: &str) -> String {
+    format!("s.expires_at / 60000000 <= {now} / 60000000")
+}
+
 /// When a row without a stored end ended: the earliest of its epochs and its expiry; `now` where only
 /// being disabled keeps it from living; `NEVER` while it lives. Needs `s`, and `u`, `o`, `i` for user,
 /// organisation and installation.
@@ -56,6 +75,11 @@ pub(super) fn joins(dialect: Dialect) -> String {
 pub(super) fn unsettled(dialect: Dialect) -> [String; 3] {
     let join = dialect.join();
     let sessions = |index, on| dialect.then("session", "s", index, on, " AND s.ended_at IS NULL");
+    // SQLite then reads the rows without a stored end only.
+    let without_end = match dialect {
+        Dialect::Sqlite => format!("NOT {}", stored_end(dialect, "s.number")),
+        Dialect::Postgres => "s.ended_at IS NULL".to_owned(),
+    };
     let user = dialect.then("\"user\"", "u", "", "u.id = s.user_id", "");
     let (users, organisations) = (
         dialect.by("user_unsettled"),
@@ -64,13 +88,13 @@ pub(super) fn unsettled(dialect: Dialect) -> [String; 3] {
     [
         format!(
             r#"FROM "user" u{users} {} {join} organisation o ON o.id = s.organisation_id
-            {join} installation i ON i.id = 1 WHERE NOT u.settled AND s.ended_at IS NULL"#,
-            sessions("session_live_by_user", "s.user_id = u.id"),
+            {join} installation i ON i.id = 1 WHERE NOT u.settled AND {without_end}"#,
+            sessions("session_by_user", "s.user_id = u.id"),
         ),
         format!(
             r#"FROM organisation o{organisations} {} {user} {join} installation i ON i.id = 1
-            WHERE NOT o.settled AND s.ended_at IS NULL"#,
-            sessions("session_live_by_organisation", "s.organisation_id = o.id"),
+            WHERE NOT o.settled AND {without_end}"#,
+            sessions("session_by_organisation", "s.organisation_id = o.id"),
         ),
         format!(
             r#"FROM installation i {} {user} {join} organisation o ON o.id = s.organisation_id
@@ -88,13 +112,17 @@ pub(super) fn gone(dialect: Dialect, select: &str, now: &str, and: &str) -> Stri
     let by_organisation = "coalesce(o.ended_before >= s.created_at OR NOT o.enabled, false)";
     let [users, organisations, installation] = unsettled(dialect);
     format!(
-        "SELECT {select} FROM session s{expiry} {joins} WHERE s.ended_at IS NULL AND s.expires_at <= {now}{and}
+        "SELECT {select} FROM session s{expiry} {user} {join} organisation o ON o.id = s.organisation_id
+            {join} installation i ON i.id = 1 WHERE s.ended_at IS NULL AND {expiring} AND s.expires_at <= {now}{and}
         UNION ALL SELECT {select} {users} AND s.expires_at > {now} AND {by_user}{and}
         UNION ALL SELECT {select} {organisations} AND s.expires_at > {now} AND {by_organisation}
             AND NOT (NOT u.settled AND {by_user}){and}
         UNION ALL SELECT {select} {installation} AND s.expires_at > {now}
             AND NOT (NOT u.settled AND {by_user}) AND NOT (NOT o.settled AND {by_organisation}){and}",
         expiry = dialect.by("session_live_by_expiry"),
-        joins = joins(dialect),
+        // As `joins`, but PostgreSQL, which expects thousands, would make a hash of all users for them.
+        user = dialect.then("\"user\"", "u", "", "u.id = s.user_id", ""),
+        join = dialect.join(),
+        expiring = expiring(now),
     )
 }

@@ -32,6 +32,11 @@ impl MigrationTrait for Start {
             DbBackend::Sqlite => include_str!("migration/triggers_sqlite.sql"),
             _ => include_str!("migration/triggers_postgres.sql"),
         };
+        if backend == DbBackend::Postgres {
+            connection
+                .execute_unprepared(include_str!("migration/entry_postgres.sql"))
+                .await?;
+        }
         connection.execute_unprepared(&tables).await?;
         connection.execute_unprepared(triggers).await?;
         Ok(())
@@ -51,6 +56,12 @@ fn in_words_of(backend: DbBackend, template: &str) -> String {
             ("{text}", "text"),
             ("{number}", "integer NOT NULL PRIMARY KEY"),
             ("{and_text}", ", search_text)"),
+            ("{and_ends}", ", search_text)"),
+            ("{and_letters}", ", search_text)"),
+            ("{entry}", "session"),
+            // An end does not touch what has no condition.
+            ("{by_activity}", ""),
+            ("{of_activity}", ""),
         ],
         _ => [
             ("{uuid}", "uuid"),
@@ -62,6 +73,16 @@ fn in_words_of(backend: DbBackend, template: &str) -> String {
             ),
             // What is not part of the order need not be compared.
             ("{and_text}", ") INCLUDE (number, search_text)"),
+            // An index whose order is computed is only read without the rows if it has what that is made of.
+            (
+                "{and_ends}",
+                ") INCLUDE (number, search_text, created_at, ended_at)",
+            ),
+            ("{and_letters}", ") INCLUDE (number, letters)"),
+            ("{entry}", "session_entry"),
+            // An end writes nothing into what has no place for it.
+            ("{by_activity}", "live_"),
+            ("{of_activity}", " WHERE ended_at IS NULL"),
         ],
     };
     words

@@ -34,7 +34,7 @@ pub(super) async fn prepare_index(connection: &DatabaseConnection) -> Result<(),
     if there {
         connection
             .execute_unprepared(
-                "CREATE INDEX IF NOT EXISTS session_by_search ON session USING gin (search_text gin_trgm_ops)",
+                "CREATE INDEX IF NOT EXISTS session_by_search ON session_entry USING gin (letters gin_trgm_ops)",
             )
             .await?;
     }

@@ -203,6 +203,15 @@ impl Dialect {
         }
     }
 
+    /// The table with what stays the same of a session: its number, id, organisation, kind, creation and
+    /// what orders are by. See the migrations.
+    pub(super) fn entry(self) -> &'static str {
+        match self {
+            Self::Sqlite => "session",
+            Self::Postgres => "session_entry",
+        }
+    }
+
     /// Names the index to take, where the database takes orders.
     pub(super) fn by(self, index: &str) -> String {
         match self {

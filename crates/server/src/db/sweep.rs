@@ -18,8 +18,9 @@ pub async fn sweep_expired(
     let mut sql = Sql::new(connection, "");
     let at = sql.place(now.0);
     let rows = format!(
-        "SELECT {FACTS} FROM session s{expiry} {joins} WHERE s.ended_at IS NULL AND s.expires_at <= {at}
-         ORDER BY s.expires_at LIMIT {limit}",
+        "SELECT {FACTS} FROM session s{expiry} {joins} WHERE s.ended_at IS NULL AND {expiring} AND s.expires_at <= {at}
+         ORDER BY s.expires_at / 60000000 LIMIT {limit}",
+        expiring = life::expiring(&at),
         expiry = dialect.by("session_live_by_expiry"),
         joins = life::joins(dialect),
     );

@@ -55,38 +55,31 @@ const REASONS: [EndReason; 7] = [
     EndReason::AbsoluteTimeout,
 ];
 
-/// A session of this person, nine times in ten a live one.
-pub(super) fn invent(
-    person: &Person,
-    organisations: &[OrganisationId],
-    now: Timestamp,
-    random: &dyn Random,
-    chance: &mut Chance,
-) -> SessionRecord {
-    let kind = match chance.below(20) {
-        _ if person.service_account => Kind::Api,
-        0 => Kind::Client,
-        1 | 2 => Kind::Api,
-        _ => Kind::Console,
-    };
-    let agent_text = if kind == Kind::Console {
-        *chance.pick(&BROWSERS)
-    } else {
-        *chance.pick(&PROGRAMS)
-    };
-    let agent = user_agent::parse(agent_text);
-    let name = match kind {
-        Kind::Console if chance.one_in(3) => (*chance.pick(&NAMES)).to_owned(),
-        _ => user_agent::session_name(&agent),
-    };
-    // Those that live are kept signed in, or a demo would be empty after half an hour.
+/// When a session of this chance began.
+pub(super) fn created_at(now: Timestamp, mut chance: Chance) -> Timestamp {
+    life(now, &mut chance).created_at
+}
+
+struct Life {
+    /// Seconds.
+    idle: u64,
+    /// Seconds.
+    absolute: u64,
+    created_at: Timestamp,
+    last_activity_at: Timestamp,
+    end: Option<(Timestamp, EndReason)>,
+}
+
+/// The first that is drawn: nine in ten live.
+fn life(now: Timestamp, chance: &mut Chance) -> Life {
     let ended_one = chance.one_in(10);
+    // Those that live are kept signed in, or a demo would be empty after half an hour.
     let (idle, absolute) = if ended_one {
         (30 * 60, DAY)
     } else {
         (14 * DAY, 30 * DAY)
     };
-    let life = if ended_one {
+    let (created_at, last_activity_at, end) = if ended_one {
         ended(now, idle, absolute, chance)
     } else {
         // Recently used by most, so that "last activity" reads like a working day.
@@ -108,11 +101,50 @@ pub(super) fn invent(
             None,
         )
     };
-    let (created_at, last_activity_at, end) = life;
-    let last_activity_at = last_activity_at.max(created_at).min(now);
+    Life {
+        idle,
+        absolute,
+        created_at,
+        last_activity_at: last_activity_at.max(created_at).min(now),
+        end,
+    }
+}
+
+/// A session of one of these people.
+pub(super) fn invent<'p>(
+    people: &'p [Person],
+    organisations: &[OrganisationId],
+    now: Timestamp,
+    random: &dyn Random,
+    chance: &mut Chance,
+) -> (&'p Person, SessionRecord) {
+    let Life {
+        idle,
+        absolute,
+        created_at,
+        last_activity_at,
+        end,
+    } = life(now, chance);
+    let person = chance.pick(people);
+    let kind = match chance.below(20) {
+        _ if person.service_account => Kind::Api,
+        0 => Kind::Client,
+        1 | 2 => Kind::Api,
+        _ => Kind::Console,
+    };
+    let agent_text = if kind == Kind::Console {
+        *chance.pick(&BROWSERS)
+    } else {
+        *chance.pick(&PROGRAMS)
+    };
+    let agent = user_agent::parse(agent_text);
+    let name = match kind {
+        Kind::Console if chance.one_in(3) => (*chance.pick(&NAMES)).to_owned(),
+        _ => user_agent::session_name(&agent),
+    };
     let absolute_expires_at = created_at + Duration::from_secs(absolute);
     let idle_expires_at = (last_activity_at + Duration::from_secs(idle)).min(absolute_expires_at);
-    SessionRecord {
+    let session = SessionRecord {
         id: SessionId(uuid_v7(random, created_at)),
         user_id: person.id,
         organisation_id: organisations[person.organisation],
@@ -125,7 +157,7 @@ pub(super) fn invent(
         name,
         kind,
         method: Method::Password,
-        keep: kind == Kind::Console && !ended_one,
+        keep: kind == Kind::Console && end.is_none(),
         ip: address(chance),
         user_agent: agent_text.to_owned(),
         browser: agent.browser,
@@ -137,12 +169,16 @@ pub(super) fn invent(
         idle_expires_at,
         absolute_expires_at,
         ended: end,
-    }
+    };
+    (person, session)
 }
 
-type Life = (Timestamp, Timestamp, Option<(Timestamp, EndReason)>);
-
-fn ended(now: Timestamp, idle: u64, absolute: u64, chance: &mut Chance) -> Life {
+fn ended(
+    now: Timestamp,
+    idle: u64,
+    absolute: u64,
+    chance: &mut Chance,
+) -> (Timestamp, Timestamp, Option<(Timestamp, EndReason)>) {
     let reason = *chance.pick(&REASONS);
     // Ended within the last 25 days.
     let at = now - seconds(chance.below(25 * DAY), chance);

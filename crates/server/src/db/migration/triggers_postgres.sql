@@ -1,5 +1,5 @@
 -- Whether a word is common decides how it is looked for; the usual 100 samples are too few to tell.
-ALTER TABLE session ALTER COLUMN search_text SET STATISTICS 500;
+ALTER TABLE session_entry ALTER COLUMN letters SET STATISTICS 500;
 
 -- Statement triggers with transition tables: ending 10,000 rows at once is one update of a counter.
 -- Counter rows are taken in the order of their keys, so that two transactions cannot wait for each
@@ -21,6 +21,9 @@ BEGIN
     SELECT user_id, organisation_id, count(*) FROM added
     GROUP BY user_id, organisation_id ORDER BY user_id, organisation_id
     ON CONFLICT (user_id, organisation_id) DO UPDATE SET sessions = c.sessions + excluded.sessions;
+    INSERT INTO session_entry (number, id, organisation_id, kind, created_at, ip_bytes, name_key, email, browser_key, letters)
+    SELECT number, id, organisation_id, kind, created_at, ip_bytes, name_key, email, browser_key, session_letters(search_text)
+    FROM added;
     -- Rows that are dead on arrival, because an epoch overtook their sign-in.
     UPDATE "user" u SET settled = false FROM added a
     WHERE u.id = a.user_id AND (u.ended_before >= a.created_at OR NOT u.enabled OR u.deleted_at IS NOT NULL);
@@ -60,6 +63,16 @@ END $$;
 CREATE TRIGGER session_counted_end AFTER UPDATE ON session
 REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION session_counted_end();
 
+-- A row trigger, because those alone can name columns: an end or a use does not even ask.
+CREATE FUNCTION session_entry_update() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE session_entry SET name_key = NEW.name_key, email = NEW.email, letters = session_letters(NEW.search_text)
+    WHERE number = NEW.number;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER session_entry_update AFTER UPDATE OF name_key, email, search_text ON session
+FOR EACH ROW EXECUTE FUNCTION session_entry_update();
+
 CREATE FUNCTION session_counted_delete() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     change record;
@@ -84,6 +97,7 @@ BEGIN
         UPDATE session_owner SET sessions = sessions - change.sessions
         WHERE user_id = change.user_id AND organisation_id = change.organisation_id;
     END LOOP;
+    DELETE FROM session_entry e USING removed r WHERE e.number = r.number;
     DELETE FROM session_owner s USING removed r
     WHERE s.user_id = r.user_id AND s.organisation_id = r.organisation_id AND s.sessions = 0;
     RETURN NULL;

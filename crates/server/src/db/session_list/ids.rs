@@ -18,6 +18,7 @@ use super::walk::{column, listed_numbers};
 use crate::db::error::DbError;
 use crate::db::life;
 use crate::db::scope::Scope;
+use crate::db::search_text::letters;
 use crate::db::sql::{Dialect, Row, Sql};
 
 /// Which part of the rows a walk goes along.
@@ -38,7 +39,7 @@ pub(super) enum Set<'a> {
     All,
     /// The rows of the scope.
     Scope,
-    /// The rows of the scope without a stored end.
+    /// The rows without a stored end.
     Unended,
     /// The rows with an end, stored or not.
     Ended,
@@ -93,19 +94,28 @@ pub(super) fn search_condition(dialect: Dialect, sql: &mut Sql, wanted: &Wanted<
     }
 }
 
+/// `search_condition` for a row of `Dialect::entry`.
+pub(super) fn entry_search_condition(
+    dialect: Dialect,
+    sql: &mut Sql,
+    wanted: &Wanted<'_>,
+    search: &str,
+) -> String {
+    match (&wanted.needle, dialect) {
+        (Some(needle), Dialect::Postgres) => {
+            let place = sql.place(letters(needle));
+            format!(" AND {}", search::test_entry(&place))
+        }
+        _ => search.to_owned(),
+    }
+}
+
 pub(super) fn indexed(dialect: Dialect, index: &str) -> String {
     format!("session s{}", dialect.by(index))
 }
 
 pub(super) fn word(descending: bool) -> &'static str {
     if descending { "DESC" } else { "ASC" }
-}
-
-pub(super) fn live_index(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Organisation(_) => "session_live_by_organisation",
-        _ => "session_live_by_created",
-    }
 }
 
 /// Sorts a set and answers a stretch of it.
@@ -162,7 +172,7 @@ fn from_set(
             Scope::Organisation(_) => (indexed(dialect, "session_by_organisation"), None),
             Scope::User(_) => (indexed(dialect, "session_by_user"), None),
         },
-        Set::Unended => (indexed(dialect, live_index(wanted.scope)), None),
+        Set::Unended => (indexed(dialect, "session_live_by_created"), None),
         Set::Ended => (
             indexed(dialect, "session_id_unique"),
             Some(format!(
@@ -217,16 +227,24 @@ pub(super) async fn after(
 ) -> Result<Vec<Uuid>, DbError> {
     let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "SELECT s.id AS id FROM ");
-    let (index, column, value) = match scope {
-        Scope::All => ("session_by_created", "", None),
+    let (rows, column, value) = match scope {
+        Scope::All => (
+            format!("{} s{}", dialect.entry(), dialect.by("session_by_created")),
+            "",
+            None,
+        ),
         Scope::Organisation(organisation) => (
-            "session_by_organisation",
+            indexed(dialect, "session_by_organisation"),
             "s.organisation_id",
             Some(organisation.0),
         ),
-        Scope::User(user) => ("session_by_user", "s.user_id", Some(user.0)),
+        Scope::User(user) => (
+            indexed(dialect, "session_by_user"),
+            "s.user_id",
+            Some(user.0),
+        ),
     };
-    sql.push(&indexed(dialect, index)).push(" WHERE true");
+    sql.push(&rows).push(" WHERE true");
     if let Some(value) = value {
         sql.push(&format!(" AND {column} = ")).bind(value);
     }

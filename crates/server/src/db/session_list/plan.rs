@@ -15,9 +15,10 @@ use super::ids::{self, Part, Set, Stretch};
 use super::search;
 use super::searched::{matching, searched};
 use super::walk::{self, Walk};
-use crate::db::counters::{self, Tally, natural};
+use crate::db::counters::{self, KindTally, Tally, natural};
 use crate::db::error::DbError;
 use crate::db::scope::Scope;
+use crate::db::sql::Dialect;
 
 /// Where one plan gives way to another. Every plan gives the same answers; tests set these to have each.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +83,7 @@ pub(super) async fn page(
         let ids = ids::sort(connection, wanted, sort, Set::Scope, stretch).await?;
         return Ok((ids, total));
     }
-    let tally = counters::tally(connection, wanted.scope, wanted.now).await?;
+    let tally = tally(connection, wanted).await?;
     match &wanted.needle {
         None => unsearched(connection, wanted, sort, stretch, &tally).await,
         Some(needle) => searched(connection, wanted, needle, sort, stretch, &tally).await,
@@ -97,7 +98,7 @@ pub(super) async fn count(
     if let Scope::User(_) = wanted.scope {
         return ids::count(connection, wanted, Set::Scope, None).await;
     }
-    let tally = counters::tally(connection, wanted.scope, wanted.now).await?;
+    let tally = tally(connection, wanted).await?;
     let Some(needle) = &wanted.needle else {
         return Ok(known(wanted, &tally));
     };
@@ -105,6 +106,16 @@ pub(super) async fn count(
         Some(rows) => search::count(connection, rows).await,
         None => Ok(0),
     }
+}
+
+/// What the caller may see, and how many rows all organisations have.
+async fn tally(connection: &impl ConnectionTrait, wanted: &Wanted<'_>) -> Result<Tally, DbError> {
+    let mut tally = counters::tally(connection, wanted.scope, wanted.now).await?;
+    if let Scope::Organisation(_) = wanted.scope {
+        let everywhere = counters::stored(connection, None, wanted.now).await?;
+        tally.everywhere = Some(Box::new(everywhere));
+    }
+    Ok(tally)
 }
 
 /// How many match without the search.
@@ -121,7 +132,7 @@ fn known(wanted: &Wanted<'_>, tally: &Tally) -> u64 {
 fn smallest_set<'a>(wanted: &Wanted<'_>, tally: &Tally) -> (Set<'a>, u64) {
     let sum = tally.sum(None);
     match (wanted.scope, wanted.filter.state) {
-        (_, Some(State::Active)) => (Set::Unended, natural(sum.active)),
+        (Scope::All, Some(State::Active)) => (Set::Unended, natural(sum.active)),
         (Scope::All, Some(State::Ended)) => (Set::Ended, natural(sum.total - sum.active)),
         (Scope::All, None) => (Set::All, natural(sum.total)),
         _ => (Set::Scope, natural(sum.total)),
@@ -146,7 +157,7 @@ async fn unsearched(
     };
     let (set, set_size) = smallest_set(wanted, tally);
     // A walk tests more rows than it brings where others lie between.
-    let walked_rows = walked(connection, wanted, sort, tally).await?;
+    let walked_rows = walked(Dialect::of(connection), wanted, sort, tally);
     let from_nearer_end = (stretch.offset + stretch.rows).min(rows - stretch.offset);
     let walk_cost = from_nearer_end.saturating_mul(walked_rows.max(rows)) / rows;
     if set_size.saturating_mul(wanted.thresholds.sorted) < walk_cost {
@@ -158,48 +169,70 @@ async fn unsearched(
     let ids = match (sort.key, wanted.filter.state) {
         (SortKey::State, None) => by_state(connection, wanted, sort, stretch, tally).await?,
         (_, state) => {
-            let list = Walk {
-                wanted,
-                sort,
-                part: part(state),
-                gone: tally.gone > 0,
-            };
+            let list = list(wanted, sort, part(state), tally);
             nearer(connection, list, stretch, rows).await?
         }
     };
     Ok((ids, total))
 }
 
+/// A list to be walked.
+pub(super) fn list<'a>(
+    wanted: &'a Wanted<'a>,
+    sort: SessionSort,
+    part: Part,
+    tally: &Tally,
+) -> Walk<'a> {
+    Walk {
+        wanted,
+        sort,
+        part,
+        gone: tally.gone > 0,
+        along_scope: along_scope(wanted, part, tally),
+    }
+}
+
+/// Whether an organisation has fewer rows than there are of a state: then a walk for those by time goes along
+/// the organisation's, and passes by so many at most.
+fn along_scope(wanted: &Wanted<'_>, part: Part, tally: &Tally) -> bool {
+    matches!(wanted.scope, Scope::Organisation(_))
+        && tally.sum(None).total <= of(part, tally.everywhere(None))
+}
+
+fn of(part: Part, tally: KindTally) -> i64 {
+    match part {
+        Part::All => tally.total,
+        Part::Live => tally.active,
+        Part::Ended => tally.total - tally.active,
+    }
+}
+
 /// How many rows the indexes have that a walk would go along.
-pub(super) async fn walked(
-    connection: &impl ConnectionTrait,
+pub(super) fn walked(
+    dialect: Dialect,
     wanted: &Wanted<'_>,
     sort: SessionSort,
     tally: &Tally,
-) -> Result<u64, DbError> {
-    let own_index = match (wanted.scope, sort.key) {
-        (Scope::All, _) => true,
-        (_, SortKey::CreatedAt | SortKey::State) => true,
-        (_, SortKey::Duration) => wanted.filter.state == Some(State::Active),
-        _ => false,
+) -> u64 {
+    let part = part(wanted.filter.state);
+    let everywhere = tally.everywhere(None);
+    let by_time = |part| {
+        if along_scope(wanted, part, tally) {
+            tally.sum(None).total
+        } else {
+            of(part, everywhere)
+        }
     };
-    let by_kind = match sort.key {
-        SortKey::Ip | SortKey::Name | SortKey::User | SortKey::Browser => wanted.filter.kind,
-        _ => None,
-    };
-    let stored;
-    let tally = if own_index {
-        tally
-    } else {
-        stored = counters::stored(connection, None, wanted.now).await?;
-        &stored
-    };
-    let sum = tally.sum(by_kind);
-    Ok(natural(match wanted.filter.state {
-        None => sum.total,
-        Some(State::Active) => sum.active,
-        Some(State::Ended) => sum.total - sum.active,
-    }))
+    natural(match (sort.key, part) {
+        (SortKey::CreatedAt | SortKey::State, part) | (SortKey::Duration, part @ Part::Live) => {
+            by_time(part)
+        }
+        (SortKey::Duration, Part::Ended) => of(Part::Ended, everywhere),
+        (SortKey::Duration, Part::All) => by_time(Part::Live) + of(Part::Ended, everywhere),
+        (SortKey::LastActivityAt, Part::Live) if dialect == Dialect::Sqlite => everywhere.total,
+        (SortKey::LastActivityAt, part) => of(part, everywhere),
+        _ => tally.everywhere(wanted.filter.kind).total,
+    })
 }
 
 /// The part that a filter by state leaves.
@@ -235,12 +268,7 @@ async fn by_state(
                 offset,
                 rows: wanted_rows,
             };
-            let list = Walk {
-                wanted,
-                sort,
-                part,
-                gone: tally.gone > 0,
-            };
+            let list = list(wanted, sort, part, tally);
             ids.extend(nearer(connection, list, here, rows).await?);
         }
         offset = offset.saturating_sub(rows);

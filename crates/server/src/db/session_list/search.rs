@@ -12,6 +12,7 @@ use super::ids::conditions;
 use crate::db::error::DbError;
 use crate::db::life;
 use crate::db::scope::Scope;
+use crate::db::search_text::letters;
 use crate::db::sql::{Dialect, Row, Sql};
 
 /// More terms than this begin with a short search only if it is a common one.
@@ -37,7 +38,7 @@ pub(super) async fn matches(
     needle: &str,
 ) -> Result<Matches, DbError> {
     if Dialect::of(connection) == Dialect::Postgres {
-        return Ok(Matches::Like(like(needle)));
+        return Ok(Matches::Like(like(&letters(needle))));
     }
     if needle.chars().count() >= 3 {
         return Ok(Matches::Fts(within(wanted, &phrase(needle))));
@@ -163,48 +164,39 @@ pub(super) async fn by_index(
                     sql.place(organisation.0)
                 );
             }
-            let ended = "EXISTS (SELECT 1 FROM session e INDEXED BY session_ended_by_number
-                WHERE e.number = session_search.rowid AND e.ended_at IS NOT NULL)";
-            let among_gone = "session_search.rowid IN (SELECT number FROM gone)";
-            conditions += &match (wanted.filter.state, gone) {
-                (None, _) => String::new(),
-                (Some(State::Active), false) => format!(" AND NOT {ended}"),
-                (Some(State::Active), true) => format!(" AND NOT {ended} AND NOT {among_gone}"),
-                (Some(State::Ended), false) => format!(" AND {ended}"),
-                (Some(State::Ended), true) => format!(" AND ({ended} OR {among_gone})"),
-            };
+            conditions += &state_among_found(dialect, wanted, gone, "session_search.rowid");
             format!(
                 "SELECT session_search.rowid AS found FROM session_search WHERE session_search MATCH {place}{conditions}"
             )
         }
         // PostgreSQL knows from its statistics whether to ask its index or to read rows until there are
-        // enough. Rows with and without a stored end have indexes that are read without the rows.
+        // enough.
         Matches::Like(pattern) => {
             let place = sql.place(pattern.clone());
             let conditions = conditions(&mut sql, wanted);
-            let part = |state: &str| {
-                format!(
-                    "SELECT s.number AS found FROM session s WHERE {conditions} AND s.ended_at {state} AND s.search_text LIKE {place}"
-                )
-            };
-            let (live, ended) = (part("IS NULL"), part("IS NOT NULL"));
-            match (wanted.filter.state, gone) {
-                (None, _) => format!(
-                    "SELECT s.number AS found FROM session s WHERE {conditions} AND s.search_text LIKE {place}"
-                ),
-                (Some(State::Active), false) => live,
-                (Some(State::Active), true) => {
-                    format!("{live} AND s.number NOT IN (SELECT number FROM gone)")
-                }
-                (Some(State::Ended), false) => ended,
-                (Some(State::Ended), true) => {
-                    format!("{ended} UNION ALL {live} AND s.number IN (SELECT number FROM gone)")
-                }
-            }
+            let state = state_among_found(dialect, wanted, gone, "s.number");
+            format!(
+                "SELECT s.number AS found FROM {} s WHERE {conditions} AND s.letters LIKE {place}{state}",
+                dialect.entry()
+            )
         }
     };
     sql.push(&rows);
     Ok(Some(sql))
+}
+
+/// The condition of a filter by state on rows that the index, which does not know it, has found; begins with
+/// AND.
+fn state_among_found(dialect: Dialect, wanted: &Wanted<'_>, gone: bool, number: &str) -> String {
+    let ended = life::stored_end(dialect, number);
+    let among_gone = format!("{number} IN (SELECT number FROM gone)");
+    match (wanted.filter.state, gone) {
+        (None, _) => String::new(),
+        (Some(State::Active), false) => format!(" AND NOT {ended}"),
+        (Some(State::Active), true) => format!(" AND NOT {ended} AND NOT {among_gone}"),
+        (Some(State::Ended), false) => format!(" AND {ended}"),
+        (Some(State::Ended), true) => format!(" AND ({ended} OR {among_gone})"),
+    }
 }
 
 /// How many rows a query has.
@@ -261,9 +253,14 @@ async fn is_told_apart(
     }
 }
 
-/// A test of one row without the index.
+/// A test of one row without the index: a row of `session`.
 pub(super) fn test(dialect: Dialect, place: &str) -> String {
     format!("{}(s.search_text, {place}) > 0", dialect.position())
+}
+
+/// The same for a row of PostgreSQL's `session_entry` and the `letters` of a search.
+pub(super) fn test_entry(place: &str) -> String {
+    format!("strpos(s.letters, {place}) > 0")
 }
 
 #[cfg(test)]

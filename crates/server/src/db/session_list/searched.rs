@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use super::Wanted;
 use super::ids::{self, Part, Set, Stretch};
-use super::plan::{Total, part, walked};
+use super::plan::{Total, list, part, walked};
 use super::search::{self, Found, Matches};
 use super::walk::{self, Reach, Walk};
 use crate::db::counters::{Tally, natural};
 use crate::db::error::DbError;
 use crate::db::scope::Scope;
-use crate::db::sql::Sql;
+use crate::db::sql::{Dialect, Sql};
 
 /// The numbers of the rows that match a search, as a query; `None` where it is known that none does.
 pub(super) async fn matching(
@@ -21,22 +21,18 @@ pub(super) async fn matching(
     needle: &str,
     tally: &Tally,
 ) -> Result<Option<Sql>, DbError> {
-    let gone = tally.gone > 0;
-    // The indexes on time begin with the organisation, the others with the kind.
-    let key = match (wanted.scope, wanted.filter.kind) {
-        (Scope::All, Some(_)) => SortKey::Ip,
+    // Orders by time have a half for each state and an index for each organisation, the others begin with the
+    // kind.
+    let key = match (wanted.scope, wanted.filter.kind, wanted.filter.state) {
+        (Scope::All, Some(_), None) => SortKey::Ip,
         _ => SortKey::CreatedAt,
     };
     let by_rows = || {
-        let list = Walk {
-            wanted,
-            sort: SessionSort {
-                key,
-                descending: true,
-            },
-            part: part(wanted.filter.state),
-            gone,
+        let sort = SessionSort {
+            key,
+            descending: true,
         };
+        let list = list(wanted, sort, part(wanted.filter.state), tally);
         walk::unordered(connection, list, "number")
     };
     let (rows, small) = (of_part(wanted, tally), wanted.thresholds.small);
@@ -51,14 +47,14 @@ pub(super) async fn matching(
     Ok(match matches {
         Matches::None => None,
         Matches::Rows => Some(by_rows()),
-        _ => search::by_index(connection, wanted, &matches, gone).await?,
+        _ => search::by_index(connection, wanted, &matches, tally.gone > 0).await?,
     })
 }
 
 /// How many rows there are to be tested for a search, see `matching`.
 fn of_part(wanted: &Wanted<'_>, tally: &Tally) -> u64 {
-    let sum = tally.sum(match wanted.scope {
-        Scope::All => wanted.filter.kind,
+    let sum = tally.sum(match (wanted.scope, wanted.filter.state) {
+        (Scope::All, None) => wanted.filter.kind,
         _ => None,
     });
     natural(match wanted.filter.state {
@@ -94,12 +90,7 @@ pub(super) async fn searched(
             by_state_searched(connection, wanted, needle, sort, stretch, tally).await?
         }
         (_, state) => {
-            let list = Walk {
-                wanted,
-                sort,
-                part: part(state),
-                gone: tally.gone > 0,
-            };
+            let list = list(wanted, sort, part(state), tally);
             common(connection, list, stretch, rows, tally).await?
         }
     };
@@ -117,7 +108,7 @@ async fn common(
     tally: &Tally,
 ) -> Result<Vec<Uuid>, DbError> {
     let thresholds = list.wanted.thresholds;
-    let all = walked(connection, list.wanted, list.sort, tally).await?;
+    let all = walked(Dialect::of(connection), list.wanted, list.sort, tally);
     if all > thresholds.tried {
         let reach = Reach::of(thresholds.tried, all);
         let ids = walk::walk(connection, list, stretch, false, Some(reach)).await?;
@@ -151,7 +142,7 @@ async fn few(
     };
     let thresholds = wanted.thresholds;
     // So many rows lie before the end of the page if matches are spread evenly.
-    let all = walked(connection, wanted, sort, tally).await?;
+    let all = walked(Dialect::of(connection), wanted, sort, tally);
     let before = (stretch.offset + stretch.rows).saturating_mul(all) / found.rows;
     if found.rows > thresholds.few && before < thresholds.tried {
         // Within a state the first of an order by state are walked; the other state may be needed too.
@@ -160,12 +151,7 @@ async fn few(
             (SortKey::State, None) => Part::Live,
             (_, state) => part(state),
         };
-        let list = Walk {
-            wanted,
-            sort,
-            part,
-            gone: tally.gone > 0,
-        };
+        let list = list(wanted, sort, part, tally);
         let reach = Reach::of(thresholds.tried, all);
         let ids = walk::walk(connection, list, stretch, false, Some(reach)).await?;
         if ids.len() as u64 == stretch.rows {
@@ -197,12 +183,7 @@ async fn by_state_searched(
     } else {
         [Part::Live, Part::Ended]
     };
-    let list = |part| Walk {
-        wanted,
-        sort,
-        part,
-        gone: tally.gone > 0,
-    };
+    let list = |part| list(wanted, sort, part, tally);
     let mut ids = walk::walk(connection, list(parts[0]), stretch, false, None).await?;
     let missing = stretch.rows - ids.len() as u64;
     if missing > 0 {

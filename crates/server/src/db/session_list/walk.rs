@@ -1,8 +1,9 @@
 //! Walks along the indexes, see `ids`.
 //!
 //! A walk merges one stream for each index part that the filter leaves: rows with and without a stored
-//! end, and of each kind where the kind leads the index. Each stream is in the order of the list
-//! already, and tests what its index holds: nothing is read of a row that is passed by.
+//! end, where the order has a half for each, and of each kind where the kind leads the index. Each stream is
+//! in the order of the list already, and tests what its index holds: nothing is read of a row that is
+//! passed by. Where both states share an index, another one, of numbers alone, is asked for the state.
 
 use rollcall_core::{Kind, SessionSort, SortKey};
 use sea_orm::ConnectionTrait;
@@ -10,7 +11,8 @@ use uuid::Uuid;
 
 use super::Wanted;
 use super::ids::{
-    Part, Stretch, indexed, kind_condition, read, scope_condition, search_condition, word,
+    Part, Stretch, entry_search_condition, indexed, kind_condition, read, scope_condition,
+    search_condition, word,
 };
 use crate::db::error::DbError;
 use crate::db::life;
@@ -25,6 +27,9 @@ pub(super) struct Walk<'a> {
     pub(super) part: Part,
     /// Whether there may be rows whose end is not stored.
     pub(super) gone: bool,
+    /// Whether an order by time goes along the organisation's own rows of both states, rather than along
+    /// everybody's of one.
+    pub(super) along_scope: bool,
 }
 
 /// How far a walk may go: to about so many rows of each thousand.
@@ -95,6 +100,8 @@ struct Walker<'a> {
     /// What a filter by kind and a search ask; each begins with AND.
     kind: String,
     search: String,
+    /// The search of a row of `Dialect::entry`.
+    entry_search: String,
     /// Whether there is a table `bound` with the last key.
     bounded: bool,
 }
@@ -138,6 +145,7 @@ impl<'a> Walker<'a> {
         let in_scope = scope_condition(&mut sql, list.wanted.scope);
         let kind = kind_condition(&mut sql, list.wanted);
         let search = search_condition(dialect, &mut sql, list.wanted);
+        let entry_search = entry_search_condition(dialect, &mut sql, list.wanted, &search);
         // Within a state the newest come first, whichever state does.
         let descending = match list.sort.key {
             SortKey::State => true,
@@ -153,6 +161,7 @@ impl<'a> Walker<'a> {
             in_scope,
             kind,
             search,
+            entry_search,
             bounded: false,
         };
         if walker.gone_matters() {
@@ -243,22 +252,11 @@ impl<'a> Walker<'a> {
     fn streams(&self) -> Vec<Stream> {
         let list = &self.list;
         let mut streams = Vec::new();
-        let whole = list.part == Part::All
-            && list.sort.key == SortKey::CreatedAt
-            && list.wanted.needle.is_none();
-        if whole {
-            let index = match list.wanted.scope {
-                Scope::Organisation(_) => "session_by_organisation",
-                _ => "session_by_created",
-            };
-            streams.push(self.stream(index, "s.created_at".to_owned(), None, &self.kind));
-            return streams;
-        }
-        if list.part != Part::Ended {
-            self.live(&mut streams);
-        }
-        if list.part != Part::Live {
-            self.ended(&mut streams);
+        match list.sort.key {
+            SortKey::CreatedAt if self.whole(&mut streams) => return streams,
+            SortKey::CreatedAt | SortKey::State | SortKey::Duration => self.halves(&mut streams),
+            SortKey::LastActivityAt => self.by_activity(&mut streams),
+            key => self.by_column(key, &mut streams),
         }
         let gone_have_a_place = list.part == Part::Ended
             || (list.part == Part::All && list.sort.key == SortKey::Duration);
@@ -277,6 +275,21 @@ impl<'a> Walker<'a> {
             });
         }
         streams
+    }
+
+    /// Rows of both states by their creation, if an index has all that is asked for.
+    fn whole(&self, streams: &mut Vec<Stream>) -> bool {
+        let of_organisation = matches!(self.list.wanted.scope, Scope::Organisation(_));
+        if self.list.part != Part::All || (self.list.wanted.needle.is_some() && !of_organisation) {
+            return false;
+        }
+        let key = "s.created_at".to_owned();
+        streams.push(if of_organisation {
+            self.stream("session_by_organisation", key, None, &self.kind)
+        } else {
+            self.entry_stream("session_by_created", key, &self.kind)
+        });
+        true
     }
 
     fn stream(
@@ -301,6 +314,22 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// A stream of `Dialect::entry`.
+    fn entry_stream(&self, index: &str, key: String, conditions: &str) -> Stream {
+        Stream {
+            source: format!("{} s{}", self.dialect.entry(), self.dialect.by(index)),
+            conditions: format!(
+                "{}{conditions}{}{}",
+                self.in_scope,
+                self.entry_search,
+                self.within_reach(&key, None)
+            ),
+            key,
+            against: None,
+            descending: self.descending,
+        }
+    }
+
     /// The last key, for a walk with a reach; begins with AND.
     fn within_reach(&self, key: &str, against: Option<&str>) -> String {
         if !self.bounded {
@@ -317,76 +346,108 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn live(&self, streams: &mut Vec<Stream>) {
-        let mut conditions = " AND s.ended_at IS NULL".to_owned();
+    /// What keeps rows without a stored end that have ended all the same out of the live ones; begins with AND.
+    fn not_gone(&self) -> &'static str {
         if self.gone_matters() {
-            conditions.push_str(" AND s.id NOT IN (SELECT id FROM gone)");
-        }
-        let by_time = self.by_time("live");
-        match self.list.sort.key {
-            SortKey::Duration => streams.push(self.stream(
-                by_time,
-                format!("({} - s.created_at)", self.now),
-                Some("s.created_at"),
-                &format!("{conditions}{}", self.kind),
-            )),
-            SortKey::CreatedAt | SortKey::State => streams.push(self.stream(
-                by_time,
-                "s.created_at".to_owned(),
-                None,
-                &format!("{conditions}{}", self.kind),
-            )),
-            key => self.by_column(key, "live", &conditions, streams),
+            " AND s.id NOT IN (SELECT id FROM gone)"
+        } else {
+            ""
         }
     }
 
-    fn ended(&self, streams: &mut Vec<Stream>) {
-        let conditions = " AND s.ended_at IS NOT NULL";
-        match self.list.sort.key {
-            SortKey::Duration => streams.push(self.stream(
-                "session_ended_by_duration",
-                "(s.ended_at - s.created_at)".to_owned(),
-                None,
-                &format!("{conditions}{}", self.kind),
-            )),
-            SortKey::CreatedAt | SortKey::State => streams.push(self.stream(
-                self.by_time("ended"),
-                "s.created_at".to_owned(),
-                None,
-                &format!("{conditions}{}", self.kind),
-            )),
-            key => self.by_column(key, "ended", conditions, streams),
+    /// The condition of a part on an index that both states share; begins with AND.
+    fn state(&self, part: Part) -> String {
+        let ended = life::stored_end(self.dialect, "s.number");
+        match part {
+            Part::All => String::new(),
+            Part::Live => format!(" AND NOT {ended}{}", self.not_gone()),
+            Part::Ended => format!(" AND {ended}"),
         }
     }
 
-    fn by_time(&self, part: &str) -> &'static str {
-        match (part, self.list.wanted.scope) {
-            ("live", Scope::Organisation(_)) => "session_live_by_organisation",
-            ("live", _) => "session_live_by_created",
-            (_, Scope::Organisation(_)) => "session_ended_by_organisation",
-            _ => "session_ended_by_created",
+    /// The orders by time, in which ended rows lie far behind the others.
+    fn halves(&self, streams: &mut Vec<Stream>) {
+        let part = self.list.part;
+        if part != Part::Ended {
+            let (key, against) = match self.list.sort.key {
+                SortKey::Duration => (
+                    format!("({} - s.created_at)", self.now),
+                    Some("s.created_at"),
+                ),
+                _ => ("s.created_at".to_owned(), None),
+            };
+            let (index, state) = self.by_time(Part::Live);
+            let conditions = format!("{state}{}", self.kind);
+            streams.push(self.stream(index, key, against, &conditions));
         }
-    }
-
-    fn by_column(&self, key: SortKey, part: &str, conditions: &str, streams: &mut Vec<Stream>) {
-        let index = format!("session_{part}_by_{}", name(key));
-        let column = format!("s.{}", column(key));
-        if key == SortKey::LastActivityAt {
-            let conditions = format!("{conditions}{}", self.kind);
-            streams.push(self.stream(&index, column, None, &conditions));
+        if part == Part::Live {
             return;
         }
+        let (index, state, key) = match self.list.sort.key {
+            SortKey::Duration => (
+                "session_ended_by_duration",
+                ENDED.to_owned(),
+                "(s.ended_at - s.created_at)",
+            ),
+            _ => {
+                let (index, state) = self.by_time(Part::Ended);
+                (index, state, "s.created_at")
+            }
+        };
+        let conditions = format!("{state}{}", self.kind);
+        streams.push(self.stream(index, key.to_owned(), None, &conditions));
+    }
+
+    /// The index with the rows of a state by their creation, and the condition that leaves them.
+    fn by_time(&self, part: Part) -> (&'static str, String) {
+        if self.list.along_scope {
+            return ("session_by_organisation", self.state(part));
+        }
+        match part {
+            Part::Ended => ("session_ended_by_created", ENDED.to_owned()),
+            _ => (
+                "session_live_by_created",
+                format!(" AND s.ended_at IS NULL{}", self.not_gone()),
+            ),
+        }
+    }
+
+    fn by_activity(&self, streams: &mut Vec<Stream>) {
+        let mut push = |index, state: &str| {
+            let key = "s.last_activity_at".to_owned();
+            streams.push(self.stream(index, key, None, &format!("{state}{}", self.kind)));
+        };
+        let part = self.list.part;
+        match (self.dialect, part) {
+            (_, Part::Ended) => push("session_ended_by_activity", ENDED),
+            (Dialect::Sqlite, _) => push("session_by_activity", &self.state(part)),
+            (Dialect::Postgres, _) => {
+                let state = format!(" AND s.ended_at IS NULL{}", self.not_gone());
+                push("session_live_by_activity", &state);
+                if part == Part::All {
+                    push("session_ended_by_activity", ENDED);
+                }
+            }
+        }
+    }
+
+    /// The orders that have nothing to do with time: states share an index, in which the kind comes first.
+    fn by_column(&self, key: SortKey, streams: &mut Vec<Stream>) {
+        let index = format!("session_by_{}", name(key));
+        let state = self.state(self.list.part);
         let kinds = match &self.list.wanted.filter.kind {
             Some(kind) => std::slice::from_ref(kind),
             None => Kind::ALL,
         };
         for kind in kinds {
             // A word of ours, and part of what the statement is.
-            let conditions = format!("{conditions} AND s.kind = '{}'", kind.as_str());
-            streams.push(self.stream(&index, column.clone(), None, &conditions));
+            let conditions = format!(" AND s.kind = '{}'{state}", kind.as_str());
+            streams.push(self.entry_stream(&index, format!("s.{}", column(key)), &conditions));
         }
     }
 }
+
+const ENDED: &str = " AND s.ended_at IS NOT NULL";
 
 fn join(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(" UNION ALL ")
