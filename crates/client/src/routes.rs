@@ -41,6 +41,11 @@ pub fn end_session(id: &str) -> String {
     format!("{SESSIONS}/{}/end", query::encode(id))
 }
 
+/// The confirmation before ending many, and how far that has come.
+pub fn end_many(id: &str) -> String {
+    format!("{SESSIONS}/ending/{}", query::encode(id))
+}
+
 /// The confirmation before ending one of one's own sessions.
 pub fn end_own_session(id: &str) -> String {
     format!("{MY_SESSIONS}/{}/end", query::encode(id))

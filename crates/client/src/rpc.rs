@@ -346,6 +346,74 @@ pub async fn end_user_sessions(
         .await?)
 }
 
+/// See `Backend::preview_end`: the sessions that were ticked or, where `all` is given, everything that the query of a
+/// list finds. Answers the path of the page that asks once more.
+#[server(prefix = "/rpc", endpoint = "preview_end", output = Answer)]
+pub async fn preview_end(
+    #[server(default)] ids: Vec<String>,
+    #[server(default)] query: String,
+    all: Option<String>,
+) -> Rpc<String> {
+    let backend = backend()?;
+    let choice = match all {
+        Some(_) => model::EndChoice::Matching(SessionQuery::parse(&query)?.filter),
+        None => model::EndChoice::Sessions(
+            ids.iter()
+                .map(|text| id(text, Field::Ids))
+                .collect::<Rpc<_>>()?,
+        ),
+    };
+    let run = backend.preview_end(choice).await?;
+    let there = routes::end_many(&run.id.to_string());
+    backend.redirect(&there);
+    Ok(there)
+}
+
+/// See `Backend::end_previewed`.
+#[server(prefix = "/rpc", endpoint = "end_previewed", output = Answer)]
+pub async fn end_previewed(preview: String, reason: Option<String>) -> Rpc<model::EndRun> {
+    let backend = backend()?;
+    let run = backend
+        .end_previewed(id(&preview, Field::Preview)?, reason)
+        .await?;
+    backend.redirect(&routes::end_many(&preview));
+    Ok(run)
+}
+
+/// See `Backend::end_progress`.
+#[server(prefix = "/rpc", endpoint = "end_progress", output = Answer)]
+pub async fn end_progress(preview: String) -> Rpc<model::EndRun> {
+    Ok(backend()?
+        .end_progress(id(&preview, Field::Preview)?)
+        .await?)
+}
+
+/// See `Backend::end_all`.
+#[server(prefix = "/rpc", endpoint = "end_all", output = Answer)]
+pub async fn end_all(
+    scope: String,
+    #[server(default)] target: String,
+    reason: Option<String>,
+    go: Option<bool>,
+) -> Rpc<EndResult> {
+    let backend = backend()?;
+    let scope = match scope.as_str() {
+        "user" => model::EndAllScope::User(id(&target, Field::Id)?),
+        "organisation" => model::EndAllScope::Organisation(id(&target, Field::Id)?),
+        "installation" => model::EndAllScope::Installation,
+        _ => return Err(RpcError(Error::Invalid(Field::Scope, Problem::NotOffered))),
+    };
+    let result = backend.end_all(scope, reason).await?;
+    if go == Some(true) {
+        backend.redirect(if result.signed_out {
+            routes::SIGN_IN
+        } else {
+            routes::SESSIONS
+        });
+    }
+    Ok(result)
+}
+
 /// See `Backend::list_audit`.
 #[server(prefix = "/rpc", endpoint = "list_audit", output = Answer)]
 pub async fn list_audit(#[server(default)] query: String) -> Rpc<Page<AuditEvent>> {

@@ -48,6 +48,14 @@ words!(
         Action = "action",
         /// An outcome in a filter.
         Outcome = "outcome",
+        /// Several sessions.
+        Ids = "ids",
+        /// Which sessions, by what they have in common.
+        Filter = "filter",
+        /// A preview of an end.
+        Preview = "preview",
+        /// How much: a user's, an organisation's, everything.
+        Scope = "scope",
         /// What to leave out.
         Except = "except",
         /// What to take in.
@@ -128,6 +136,8 @@ pub enum Error {
     NotFound,
     /// Only active sessions can be ended.
     SessionNotActive,
+    /// A preview has been used, or is older than ten minutes.
+    PreviewSpent,
     /// Another user has this e-mail.
     EmailTaken,
     /// A field cannot be accepted.
@@ -164,6 +174,7 @@ impl Error {
             Self::ForeignOrigin => "foreign_origin",
             Self::NotFound => "not_found",
             Self::SessionNotActive => "session_not_active",
+            Self::PreviewSpent => "preview_spent",
             Self::EmailTaken => "email_taken",
             Self::Invalid(..) => "invalid_field",
             Self::AmbiguousCredentials => "ambiguous_credentials",
@@ -187,7 +198,7 @@ impl Error {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
-            Self::SessionNotActive | Self::EmailTaken => 409,
+            Self::SessionNotActive | Self::PreviewSpent | Self::EmailTaken => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::TooManyAttempts(_) => 429,
@@ -215,6 +226,7 @@ impl fmt::Display for Error {
             Self::ForeignOrigin => "This request came from another site and was refused.",
             Self::NotFound => "There is nothing here, or it is not yours to see.",
             Self::SessionNotActive => "This session is not active any more; there is nothing to end.",
+            Self::PreviewSpent => "This preview has been used, or is older than ten minutes. Make a new one.",
             Self::EmailTaken => "Another user has this e-mail. Choose another.",
             Self::Invalid(field, problem) => return write!(f, "{} {problem}.", field.as_str()),
             Self::AmbiguousCredentials => {

@@ -30,6 +30,7 @@ mod extract;
 mod headers;
 mod help;
 pub mod listener;
+mod many;
 mod me;
 pub mod openapi;
 mod operations;
@@ -106,6 +107,10 @@ pub fn router(settings: &Settings, service: Service) -> Router {
             "/api/v1/sessions/{id}",
             get(sessions::find).delete(sessions::end),
         )
+        .route("/api/v1/sessions/end-preview", post(many::preview))
+        .route("/api/v1/sessions/end", post(many::end))
+        .route("/api/v1/sessions/end/{id}", get(many::progress))
+        .route("/api/v1/sessions/end-all", post(many::end_all))
         .route("/api/v1/users/{id}/sessions", delete(users::end_sessions))
         .route("/api/v1/audit", get(audit::list))
         // The two calls of Rediacc's console

@@ -14,7 +14,7 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, Modify, OpenApi};
 
-use super::{audit, credentials, me, operations, sessions, sign_in, user_requests, users};
+use super::{audit, credentials, many, me, operations, sessions, sign_in, user_requests, users};
 use crate::error::{FieldError, ProblemDocument};
 
 /// What a list of sessions takes. Only written down here: `core::SessionQuery` reads it.
@@ -84,6 +84,7 @@ pub(super) struct AuditListParameters {
         sign_in::sign_in, sign_in::sign_out,
         me::find, me::change_password, me::list_sessions, me::end_session, me::end_sessions,
         sessions::list, sessions::stats, sessions::find, sessions::end,
+        many::preview, many::end, many::progress, many::end_all,
         users::end_sessions,
         audit::list,
         user_requests::list, user_requests::end,

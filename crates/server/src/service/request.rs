@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use rollcall_core::backend::{Answer, Backend};
 use rollcall_core::{
-    AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, EndResult, Error, Kind,
-    LastEnd, Me, OwnScope, Page, Session, SessionId, SessionQuery, SessionStats, SignIn,
-    Surroundings, Timestamp, UserId,
+    AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, EndAllScope, EndChoice,
+    EndPreviewId, EndResult, EndRun, Error, Kind, LastEnd, Me, OwnScope, Page, Session, SessionId,
+    SessionQuery, SessionStats, SignIn, Surroundings, Timestamp, UserId,
 };
 
 use super::audit::event;
@@ -422,6 +422,36 @@ impl Backend for RequestBackend {
             let result = self
                 .service
                 .end_user_sessions(self.signed_in()?, &self.facts, user, include_current)
+                .await;
+            result.map(|result| self.after_end(result))
+        })
+    }
+
+    fn preview_end(&self, choice: EndChoice) -> Answer<'_, EndRun> {
+        self.answer(async move {
+            self.service
+                .preview_end(self.signed_in()?, &self.facts, choice)
+                .await
+        })
+    }
+
+    fn end_previewed(&self, preview: EndPreviewId, note: Option<String>) -> Answer<'_, EndRun> {
+        self.answer(async move {
+            self.service
+                .end_previewed(self.signed_in()?, &self.facts, preview, note.as_deref())
+                .await
+        })
+    }
+
+    fn end_progress(&self, preview: EndPreviewId) -> Answer<'_, EndRun> {
+        self.answer(async move { self.service.end_progress(self.signed_in()?, preview).await })
+    }
+
+    fn end_all(&self, scope: EndAllScope, note: Option<String>) -> Answer<'_, EndResult> {
+        self.answer(async move {
+            let result = self
+                .service
+                .end_all(self.signed_in()?, &self.facts, scope, note.as_deref())
                 .await;
             result.map(|result| self.after_end(result))
         })

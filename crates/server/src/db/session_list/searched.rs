@@ -22,23 +22,7 @@ pub(super) async fn matching(
     tally: &Tally,
 ) -> Result<Option<Sql>, DbError> {
     let gone = tally.gone > 0;
-    // The indexes on time begin with the organisation, the others with the kind.
-    let key = match (wanted.scope, wanted.filter.kind) {
-        (Scope::All, Some(_)) => SortKey::Ip,
-        _ => SortKey::CreatedAt,
-    };
-    let by_rows = || {
-        let list = Walk {
-            wanted,
-            sort: SessionSort {
-                key,
-                descending: true,
-            },
-            part: part(wanted.filter.state),
-            gone,
-        };
-        walk::unordered(connection, list, "number")
-    };
+    let by_rows = || by_rows(connection, wanted, tally);
     let (rows, small) = (of_part(wanted, tally), wanted.thresholds.small);
     // The search index does not know the state: where a state is a small part of all, it finds many rows
     // in vain.
@@ -53,6 +37,29 @@ pub(super) async fn matching(
         Matches::Rows => Some(by_rows()),
         _ => search::by_index(connection, wanted, &matches, gone).await?,
     })
+}
+
+/// The numbers of the rows that match, as a query that tests all rows of the filter's index parts.
+pub(super) fn by_rows(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    tally: &Tally,
+) -> Sql {
+    // The indexes on time begin with the organisation, the others with the kind.
+    let key = match (wanted.scope, wanted.filter.kind) {
+        (Scope::All, Some(_)) => SortKey::Ip,
+        _ => SortKey::CreatedAt,
+    };
+    let list = Walk {
+        wanted,
+        sort: SessionSort {
+            key,
+            descending: true,
+        },
+        part: part(wanted.filter.state),
+        gone: tally.gone > 0,
+    };
+    walk::unordered(connection, list, "number")
 }
 
 /// How many rows there are to be tested for a search, see `matching`.
