@@ -1,5 +1,6 @@
 //! One page per file: load, then compose.
 
+pub(crate) mod end_many;
 pub(crate) mod end_own_session;
 pub(crate) mod end_own_sessions;
 pub(crate) mod end_session;

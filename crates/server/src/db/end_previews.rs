@@ -157,7 +157,7 @@ async fn store(
             SELECT coalesce(sum(f.items), 0) AS found, count(*) AS owners,
                 coalesce(sum(CASE WHEN r.permissions & ",
     );
-    sql.bind((1_i64 << Permission::UsersManage as i64)).push(
+    sql.bind(1_i64 << Permission::UsersManage as i64).push(
         " <> 0 THEN 1 ELSE 0 END), 0) AS managers
             FROM (SELECT s.user_id AS owner, count(*) AS items FROM end_preview_item p JOIN session s ON s.id = p.session_id
                 WHERE p.preview_id = ",

@@ -139,7 +139,7 @@ pub(super) struct EndAllRequest {
 
 /// What an end did.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Ended {
+pub(super) struct EndSummary {
     /// How many sessions ended.
     ended: u64,
     /// Whether the one that asked was among them.
@@ -151,7 +151,7 @@ pub(super) struct Ended {
 #[utoipa::path(
     post, path = "/api/v1/sessions/end-all", tag = "Sessions", request_body = EndAllRequest,
     responses(
-        (status = 200, description = "Ended", body = Ended),
+        (status = 200, description = "Ended", body = EndSummary),
         (status = 400, description = "A field cannot be accepted", body = ProblemDocument),
         (status = 403, description = "Not permitted", body = ProblemDocument),
         (status = 404, description = "Unknown, or another organisation's", body = ProblemDocument),
@@ -161,7 +161,7 @@ pub(super) async fn end_all(
     asking: Asking,
     _: NoParameters,
     Body(request): Body<EndAllRequest>,
-) -> Result<Json<Ended>, ApiError> {
+) -> Result<Json<EndSummary>, ApiError> {
     let scope = match (request.scope, request.id) {
         (Scope::User, Some(id)) => EndAllScope::User(UserId(id)),
         (Scope::Organisation, Some(id)) => EndAllScope::Organisation(OrganisationId(id)),
@@ -172,7 +172,7 @@ pub(super) async fn end_all(
         (_, None) => return Err(Error::Invalid(Field::Id, Problem::Missing).into()),
     };
     let result = asking.end_all(scope, request.reason).await?;
-    Ok(Json(Ended {
+    Ok(Json(EndSummary {
         ended: result.ended,
         signed_out: result.signed_out,
     }))

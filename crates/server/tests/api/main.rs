@@ -24,6 +24,7 @@ mod interleavings;
 mod life;
 mod lists;
 mod lists_model;
+mod many;
 mod operations;
 mod pages;
 mod parser_properties;
