@@ -6,6 +6,8 @@ use rollcall_core::{SessionQuery, query};
 pub const SIGN_IN: &str = "/sign-in";
 /// The dashboard.
 pub const SESSIONS: &str = "/sessions";
+/// What users have to keep to.
+pub const POLICY: &str = "/policy";
 /// My Sessions.
 pub const MY_SESSIONS: &str = "/account/sessions";
 /// Password and time zone.
@@ -44,6 +46,19 @@ pub fn end_session(id: &str) -> String {
 /// The confirmation before ending many, and how far that has come.
 pub fn end_many(id: &str) -> String {
     format!("{SESSIONS}/ending/{}", query::encode(id))
+}
+
+/// What users of an organisation and a role have to keep to.
+pub fn policy(organisation: &str, role: &str) -> String {
+    let pairs = [
+        ("organisation", organisation.to_owned()),
+        ("role", role.to_owned()),
+    ];
+    let named: Vec<_> = pairs
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    with_query(POLICY, &query::write(&named))
 }
 
 /// The confirmation before ending one of one's own sessions.

@@ -9,6 +9,7 @@ use crate::filter::{AuditQuery, SessionQuery};
 use crate::ids::{EndPreviewId, SessionId, UserId};
 use crate::many::{EndAllScope, EndChoice, EndRun};
 use crate::page::Page;
+use crate::policy::{Policy, PolicyPlace, Rule};
 use crate::session::{Session, SessionStats};
 use crate::viewer::{ChangePassword, EndResult, LastEnd, Me, OwnScope, SignIn, Surroundings};
 
@@ -101,6 +102,21 @@ pub trait Backend: Send + Sync {
     /// Ends all sessions of a user, an organisation or the installation at once, the caller's own among them if it is
     /// one of those. Needs `sessions.end`, for the installation in all organisations.
     fn end_all(&self, scope: EndAllScope, note: Option<String>) -> Answer<'_, EndResult>;
+
+    /// What users of an organisation or a role have to keep to, with where each value comes from. Needs `policy.manage`; whoever
+    /// manages one organisation need not name it.
+    fn policy(&self, place: PolicyPlace) -> Answer<'_, Policy>;
+
+    /// How many users would be refused at their next sign-in if there could be at most so many sessions. Needs `policy.manage`.
+    fn preview_policy(&self, place: PolicyPlace, most_sessions: u32) -> Answer<'_, u64>;
+
+    /// Sets values, or takes them away, all or none. They apply from the next sign-in on. Needs `policy.manage`; for the
+    /// installation in all organisations.
+    fn set_policy(
+        &self,
+        place: PolicyPlace,
+        values: Vec<(Rule, Option<u32>)>,
+    ) -> Answer<'_, Policy>;
 
     /// Audit events, newest first. Needs `audit.view`.
     fn list_audit(&self, query: AuditQuery) -> Answer<'_, Page<AuditEvent>>;

@@ -25,6 +25,7 @@ mod life;
 mod lock;
 mod migration;
 pub mod organisations;
+pub mod policies;
 mod read_only;
 pub mod records;
 mod scope;

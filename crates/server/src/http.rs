@@ -36,6 +36,7 @@ pub mod openapi;
 mod operations;
 mod origin;
 mod pages;
+mod policy;
 mod request;
 mod respond;
 mod rpc;
@@ -113,6 +114,8 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/api/v1/sessions/end/{id}", get(many::progress))
         .route("/api/v1/sessions/end-all", post(many::end_all))
         .route("/api/v1/users/{id}/sessions", delete(users::end_sessions))
+        .route("/api/v1/policy", get(policy::find).patch(policy::change))
+        .route("/api/v1/policy/preview", post(policy::preview))
         .route("/api/v1/audit", get(audit::list))
         // The two calls of Rediacc's console
         .route("/api/UserRequests", get(user_requests::list))

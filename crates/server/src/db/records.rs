@@ -226,6 +226,17 @@ pub struct EndedRow {
     pub lineage_hash: [u8; 32],
 }
 
+/// A live session of somebody who signs in once more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveRow {
+    /// Which.
+    pub id: SessionId,
+    /// Its lineage, by which the cache knows it.
+    pub lineage_hash: [u8; 32],
+    /// The address that it came from, in canonical text.
+    pub ip: String,
+}
+
 /// A session whose end the sweeper has written down.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Swept {

@@ -14,7 +14,9 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, Modify, OpenApi};
 
-use super::{audit, credentials, many, me, operations, sessions, sign_in, user_requests, users};
+use super::{
+    audit, credentials, many, me, operations, policy, sessions, sign_in, user_requests, users,
+};
 use crate::error::{FieldError, ProblemDocument};
 
 /// What a list of sessions takes. Only written down here: `core::SessionQuery` reads it.
@@ -86,12 +88,13 @@ pub(super) struct AuditListParameters {
         sessions::list, sessions::stats, sessions::find, sessions::end,
         many::preview, many::end, many::progress, many::end_all,
         users::end_sessions,
+        policy::find, policy::change, policy::preview,
         audit::list,
         user_requests::list, user_requests::end,
         operations::healthy, operations::ready, operations::metrics,
     ),
     tags(
-        (name = "Signing in"), (name = "My account"), (name = "Sessions"), (name = "Users"), (name = "Audit"),
+        (name = "Signing in"), (name = "My account"), (name = "Sessions"), (name = "Users"), (name = "Policy"), (name = "Audit"),
         (name = "Rediacc", description = "The calls of Rediacc's console, with its field names"),
         (name = "Operations"),
     ),

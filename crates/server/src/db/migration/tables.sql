@@ -130,6 +130,15 @@ CREATE INDEX session_live_by_expiry ON session (expires_at, organisation_id, kin
 CREATE INDEX session_ended_by_end ON session (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX session_ended_by_number ON session (number) WHERE ended_at IS NOT NULL;
 
+-- What was set for the installation (an organisation of zeros), an organisation, or a role in it.
+CREATE TABLE policy (
+    organisation_id {uuid} NOT NULL,
+    role_key {text} NOT NULL,
+    rule {text} NOT NULL,
+    value bigint NOT NULL,
+    PRIMARY KEY (organisation_id, role_key, rule)
+){without_rowid};
+
 -- Which sessions somebody is about to end, sealed: a sign-in after it is not swept in. Items are removed as they are
 -- ended; the row tells what became of it.
 CREATE TABLE end_preview (
