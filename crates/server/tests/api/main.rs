@@ -30,6 +30,7 @@ mod pages;
 mod parser_properties;
 mod parsers;
 mod passwords;
+mod policy;
 mod roles;
 mod rotation;
 mod rotation_model;

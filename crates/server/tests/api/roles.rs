@@ -80,6 +80,9 @@ const TABLE: &[Row] = &[
     ("POST", "/api/v1/sessions/end-all", Target::Colleague, [200, 200, 200, 403, 403, 401]),
     ("POST", "/api/v1/sessions/end-all", Target::Foreign, [200, 404, 404, 403, 403, 401]),
     ("POST", "/api/v1/sessions/end-all", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/policy", Target::None, [200, 200, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/policy", Target::None, [200, 200, 403, 403, 403, 401]),
+    ("POST", "/api/v1/policy/preview", Target::None, [200, 200, 403, 403, 403, 401]),
     ("GET", "/api/v1/audit", Target::None, [200, 200, 403, 403, 403, 401]),
     ("GET", "/api/UserRequests", Target::None, [200, 200, 200, 403, 403, 401]),
     ("DELETE", "/api/UserRequest/{requestId}", Target::Own, [204, 204, 204, 204, 204, 401]),
@@ -165,6 +168,7 @@ impl World {
 
 async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
     let method: Method = method.parse().expect("a method");
+    let patches = method == Method::PATCH;
     let ask = client.ask(method, path);
     let answer = match path {
         "/api/v1/sign-in" => ask.json(&json!({ "email": "colleague@acme.test", "password": PASSWORD })).await,
@@ -172,6 +176,8 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
         "/api/v1/sessions/end-preview" => ask.json(&json!({ "ids": [id] })).await,
         "/api/v1/sessions/end" => ask.json(&json!({ "preview": id })).await,
         "/api/v1/sessions/end-all" => ask.json(&json!({ "scope": "user", "id": id })).await,
+        "/api/v1/policy/preview" => ask.json(&json!({ "values": { "most_sessions": 50 } })).await,
+        "/api/v1/policy" if patches => ask.json(&json!({ "values": { "most_sessions": 50 } })).await,
         _ => ask.await,
     };
     if answer.status >= 400 {
