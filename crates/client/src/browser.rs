@@ -95,6 +95,12 @@ mod real {
         }
     }
 
+    /// What stands in the field that an event is about, if it has this name.
+    pub(crate) fn field_named(event: &Event, name: &str) -> Option<String> {
+        let field: HtmlInputElement = event.target()?.dyn_into().ok()?;
+        (field.name() == name).then(|| field.value())
+    }
+
     /// Focuses the first row of the table.
     pub(crate) fn focus_first_row() {
         let first = document().query_selector("tbody tr a").ok().flatten();
@@ -127,6 +133,9 @@ mod real {
         0
     }
     pub(crate) fn tick_all(_event: &Event) {}
+    pub(crate) fn field_named(_event: &Event, _name: &str) -> Option<String> {
+        None
+    }
     pub(crate) fn focus_first_row() {}
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod forgot_password;
 pub(crate) mod home;
 pub(crate) mod my_sessions;
 pub(crate) mod not_found;
+pub(crate) mod policy;
 pub(crate) mod security;
 pub(crate) mod session;
 pub(crate) mod sessions;

@@ -61,6 +61,13 @@ pub fn policy(organisation: &str, role: &str) -> String {
     with_query(POLICY, &query::write(&named))
 }
 
+/// The same, right after it was saved.
+pub fn policy_saved(organisation: &str, role: &str) -> String {
+    let there = policy(organisation, role);
+    let joint = if there.contains('?') { '&' } else { '?' };
+    format!("{there}{joint}saved=true")
+}
+
 /// The confirmation before ending one of one's own sessions.
 pub fn end_own_session(id: &str) -> String {
     format!("{MY_SESSIONS}/{}/end", query::encode(id))

@@ -472,7 +472,7 @@ pub async fn set_policy(
             Ok((rule, value))
         })
         .collect::<Rpc<_>>()?;
-    let there = routes::policy(&organisation, &role);
+    let there = routes::policy_saved(&organisation, &role);
     let policy = backend
         .set_policy(place(&organisation, role)?, values)
         .await?;

@@ -86,6 +86,7 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/sessions/{id}", get(pages::page))
         .route("/sessions/{id}/end", get(pages::page))
         .route("/sessions/ending/{id}", get(pages::page))
+        .route("/policy", get(pages::page))
         .route("/account/sessions", get(pages::page))
         .route("/account/sessions/end", get(pages::page))
         .route("/account/sessions/{id}/end", get(pages::page))

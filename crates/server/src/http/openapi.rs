@@ -189,7 +189,12 @@ impl Modify for CommonAnswers {
         let anonymous = SecurityRequirement::default();
         for (path, item) in &mut document.paths.paths {
             let api = path.starts_with("/api/");
-            let operations = [&mut item.get, &mut item.post, &mut item.delete];
+            let operations = [
+                &mut item.get,
+                &mut item.post,
+                &mut item.patch,
+                &mut item.delete,
+            ];
             for operation in operations.into_iter().flatten() {
                 let open = operation
                     .security
@@ -228,9 +233,14 @@ impl Modify for CommonAnswers {
             }
         }
         for item in document.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.post, &mut item.delete]
-                .into_iter()
-                .flatten()
+            for operation in [
+                &mut item.get,
+                &mut item.post,
+                &mut item.patch,
+                &mut item.delete,
+            ]
+            .into_iter()
+            .flatten()
             {
                 as_problems(operation);
             }
