@@ -95,8 +95,15 @@ impl Service {
         };
         let signed_in = self
             .open_session(user, &attempt, &password, wanted, replaces, facts)
-            .await?;
-        self.inner.throttle.succeeded(facts.ip, taken_at);
+            .await;
+        // Where there is no room, the password was right all the same: nobody is guessing here.
+        if matches!(
+            signed_in,
+            Ok(_) | Err(Error::SessionLimit(_) | Error::OtherAddress)
+        ) {
+            self.inner.throttle.succeeded(facts.ip, taken_at);
+        }
+        let signed_in = signed_in?;
         count_sign_in(AuditOutcome::Success);
         Ok(signed_in)
     }

@@ -365,7 +365,7 @@ async fn timeouts_locks_and_lengths_follow_the_policy() {
     .ok();
     let browser = app.browser();
     let session = browser.sign_in(&nora).await.ok()["session"].clone();
-    assert_eq!(session["idle_timeout_seconds"], Value::Null);
+    assert_eq!(session["idle_timeout_seconds"], 600);
     app.advance(seconds(599));
     assert!(browser.is_signed_in().await);
     app.advance(seconds(601));
