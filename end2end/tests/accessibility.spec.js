@@ -122,6 +122,15 @@ for (const [colorScheme, width] of VIEWS) {
         .getAttribute("href");
       await open(page, `${own}/end`);
       await inspect(page, "the confirmation about one's own session");
+      await open(page, "/sessions?q=alderfinch");
+      await page.getByRole("button", { name: "End selected…" }).click();
+      await expect(page.getByRole("alert")).toBeVisible();
+      await inspect(page, "/sessions with nothing ticked");
+      await page.getByRole("button", { name: /that match/ }).click();
+      await expect(page.getByRole("heading", { name: /^End \d+ sessions\?$/ })).toBeVisible();
+      await inspect(page, "the confirmation about many");
+      await open(page, "/policy");
+      await inspect(page, "/policy");
       watch.allow(/status of 404/);
       for (const path of ["/nowhere", "/sessions/nothing", "/sessions/01890a5d-ac96-774b-bcce-b302099a8057"]) {
         await page.goto(path);

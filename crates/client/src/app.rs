@@ -8,10 +8,11 @@ use rollcall_core::Surroundings;
 
 use crate::components::layout::Layout;
 use crate::pages::{
-    end_own_session::EndOwnSessionPage, end_own_sessions::EndOwnSessionsPage,
-    end_session::EndSessionPage, forgot_password::ForgotPasswordPage, home::HomePage,
-    my_sessions::MySessionsPage, not_found::NotFoundPage, security::SecurityPage,
-    session::SessionPage, sessions::SessionsPage, sign_in::SignInPage,
+    end_many::EndManyPage, end_own_session::EndOwnSessionPage,
+    end_own_sessions::EndOwnSessionsPage, end_session::EndSessionPage,
+    forgot_password::ForgotPasswordPage, home::HomePage, my_sessions::MySessionsPage,
+    not_found::NotFoundPage, policy::PolicyPage, security::SecurityPage, session::SessionPage,
+    sessions::SessionsPage, sign_in::SignInPage,
 };
 use crate::ui::clock::provide_clock;
 use crate::ui::toast::provide_toasts;
@@ -87,8 +88,10 @@ pub fn App() -> impl IntoView {
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
                     <Route path=path!("/") view={HomePage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions") view={SessionsPage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/sessions/ending/:id") view={EndManyPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/:id") view={SessionPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/:id/end") view={EndSessionPage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/policy") view={PolicyPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions") view={MySessionsPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/end") view={EndOwnSessionsPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/:id/end") view={EndOwnSessionPage as Page} ssr=SsrMode::Async />

@@ -4,7 +4,7 @@
 mod real {
     use leptos::prelude::*;
     use leptos::wasm_bindgen::{JsCast, JsValue};
-    use web_sys::{HtmlDialogElement, HtmlElement, KeyboardEvent};
+    use web_sys::{Event, HtmlDialogElement, HtmlElement, HtmlInputElement, KeyboardEvent};
 
     /// Milliseconds since 1970, by the browser's clock.
     pub(crate) fn now_ms() -> f64 {
@@ -73,6 +73,34 @@ mod real {
         }
     }
 
+    fn boxes() -> impl Iterator<Item = HtmlInputElement> {
+        let list = document().query_selector_all("tbody input[type=checkbox]");
+        let list = list.ok();
+        let length = list.as_ref().map_or(0, |list| list.length());
+        (0..length).filter_map(move |index| list.as_ref()?.item(index)?.dyn_into().ok())
+    }
+
+    /// How many rows of the table are ticked.
+    pub(crate) fn count_ticked() -> u32 {
+        boxes().filter(HtmlInputElement::checked).count() as u32
+    }
+
+    /// Ticks every row that can be, or none.
+    pub(crate) fn tick_all(event: &Event) {
+        let all = event
+            .target()
+            .and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+        if let Some(all) = all {
+            boxes().for_each(|each| each.set_checked(all.checked()));
+        }
+    }
+
+    /// What stands in the field that an event is about, if it has this name.
+    pub(crate) fn field_named(event: &Event, name: &str) -> Option<String> {
+        let field: HtmlInputElement = event.target()?.dyn_into().ok()?;
+        (field.name() == name).then(|| field.value())
+    }
+
     /// Focuses the first row of the table.
     pub(crate) fn focus_first_row() {
         let first = document().query_selector("tbody tr a").ok().flatten();
@@ -84,7 +112,7 @@ mod real {
 
 #[cfg(not(target_arch = "wasm32"))]
 mod real {
-    use web_sys::{HtmlDialogElement, KeyboardEvent};
+    use web_sys::{Event, HtmlDialogElement, KeyboardEvent};
 
     pub(crate) fn now_ms() -> f64 {
         0.0
@@ -100,6 +128,13 @@ mod real {
     }
     pub(crate) fn move_row(_event: &KeyboardEvent, _down: bool) -> bool {
         false
+    }
+    pub(crate) fn count_ticked() -> u32 {
+        0
+    }
+    pub(crate) fn tick_all(_event: &Event) {}
+    pub(crate) fn field_named(_event: &Event, _name: &str) -> Option<String> {
+        None
     }
     pub(crate) fn focus_first_row() {}
 }

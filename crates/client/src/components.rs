@@ -2,6 +2,7 @@
 
 pub(crate) mod confirmation;
 pub(crate) mod end_dialog;
+pub(crate) mod end_many;
 pub mod error_view;
 pub mod layout;
 pub(crate) mod session_facts;

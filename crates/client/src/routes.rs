@@ -6,6 +6,8 @@ use rollcall_core::{SessionQuery, query};
 pub const SIGN_IN: &str = "/sign-in";
 /// The dashboard.
 pub const SESSIONS: &str = "/sessions";
+/// What users have to keep to.
+pub const POLICY: &str = "/policy";
 /// My Sessions.
 pub const MY_SESSIONS: &str = "/account/sessions";
 /// Password and time zone.
@@ -39,6 +41,31 @@ pub fn session(id: &str) -> String {
 /// The confirmation before ending one session.
 pub fn end_session(id: &str) -> String {
     format!("{SESSIONS}/{}/end", query::encode(id))
+}
+
+/// The confirmation before ending many, and how far that has come.
+pub fn end_many(id: &str) -> String {
+    format!("{SESSIONS}/ending/{}", query::encode(id))
+}
+
+/// What users of an organisation and a role have to keep to.
+pub fn policy(organisation: &str, role: &str) -> String {
+    let pairs = [
+        ("organisation", organisation.to_owned()),
+        ("role", role.to_owned()),
+    ];
+    let named: Vec<_> = pairs
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    with_query(POLICY, &query::write(&named))
+}
+
+/// The same, right after it was saved.
+pub fn policy_saved(organisation: &str, role: &str) -> String {
+    let there = policy(organisation, role);
+    let joint = if there.contains('?') { '&' } else { '?' };
+    format!("{there}{joint}saved=true")
 }
 
 /// The confirmation before ending one of one's own sessions.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 // The bodies of server functions are compiled on the server only, and so is what only they use.
 #[cfg(feature = "ssr")]
-use on_server::{AuditQuery, Field, Problem, SessionQuery, backend, id, routes};
+use on_server::{AuditQuery, Field, Problem, SessionQuery, backend, id, place, routes};
 
 /// An error as it crosses from the server: a closed list without free text, since a plain form carries
 /// it in the address.
@@ -114,7 +114,7 @@ mod on_server {
 
     use leptos::prelude::use_context;
     use rollcall_core::query::QueryError;
-    pub(super) use rollcall_core::{AuditQuery, Field, Problem, SessionQuery};
+    pub(super) use rollcall_core::{AuditQuery, Field, PolicyPlace, Problem, SessionQuery};
     use rollcall_core::{Backend, Error};
 
     use super::{Rpc, RpcError};
@@ -130,6 +130,17 @@ mod on_server {
     /// The backend of the request.
     pub(super) fn backend() -> Rpc<Arc<dyn Backend>> {
         use_context::<Arc<dyn Backend>>().ok_or(RpcError(Error::Internal))
+    }
+
+    /// Whose policy: empty for what is not named.
+    pub(super) fn place(organisation: &str, role: String) -> Rpc<PolicyPlace> {
+        Ok(PolicyPlace {
+            organisation: match organisation {
+                "" => None,
+                text => Some(id(text, Field::Organisation)?),
+            },
+            role: Some(role).filter(|role| !role.is_empty()),
+        })
     }
 
     /// An id as it was sent.
@@ -166,6 +177,7 @@ pub async fn sign_in(
         password,
         keep: keep.is_some(),
         name: None,
+        end: Vec::new(),
     };
     backend.sign_in(input).await?;
     if go == Some(true) {
@@ -344,6 +356,128 @@ pub async fn end_user_sessions(
     Ok(backend()?
         .end_user_sessions(id(&user, Field::User)?, include_current)
         .await?)
+}
+
+/// See `Backend::preview_end`: the sessions that were ticked or, where `all` is given, everything that the query of a
+/// list finds. Answers the path of the page that asks once more.
+#[server(prefix = "/rpc", endpoint = "preview_end", output = Answer)]
+pub async fn preview_end(
+    #[server(default)] ids: Vec<String>,
+    #[server(default)] query: String,
+    all: Option<String>,
+) -> Rpc<String> {
+    let backend = backend()?;
+    let choice = match all {
+        Some(_) => model::EndChoice::Matching(SessionQuery::parse(&query)?.filter),
+        None => model::EndChoice::Sessions(
+            ids.iter()
+                .map(|text| id(text, Field::Ids))
+                .collect::<Rpc<_>>()?,
+        ),
+    };
+    let run = backend.preview_end(choice).await?;
+    let there = routes::end_many(&run.id.to_string());
+    backend.redirect(&there);
+    Ok(there)
+}
+
+/// See `Backend::end_previewed`.
+#[server(prefix = "/rpc", endpoint = "end_previewed", output = Answer)]
+pub async fn end_previewed(preview: String, reason: Option<String>) -> Rpc<model::EndRun> {
+    let backend = backend()?;
+    let run = backend
+        .end_previewed(id(&preview, Field::Preview)?, reason)
+        .await?;
+    backend.redirect(&routes::end_many(&preview));
+    Ok(run)
+}
+
+/// See `Backend::end_progress`.
+#[server(prefix = "/rpc", endpoint = "end_progress", output = Answer)]
+pub async fn end_progress(preview: String) -> Rpc<model::EndRun> {
+    Ok(backend()?
+        .end_progress(id(&preview, Field::Preview)?)
+        .await?)
+}
+
+/// See `Backend::end_all`.
+#[server(prefix = "/rpc", endpoint = "end_all", output = Answer)]
+pub async fn end_all(
+    scope: String,
+    #[server(default)] target: String,
+    reason: Option<String>,
+    go: Option<bool>,
+) -> Rpc<EndResult> {
+    let backend = backend()?;
+    let scope = match scope.as_str() {
+        "user" => model::EndAllScope::User(id(&target, Field::Id)?),
+        "organisation" => model::EndAllScope::Organisation(id(&target, Field::Id)?),
+        "installation" => model::EndAllScope::Installation,
+        _ => return Err(RpcError(Error::Invalid(Field::Scope, Problem::NotOffered))),
+    };
+    let result = backend.end_all(scope, reason).await?;
+    if go == Some(true) {
+        backend.redirect(if result.signed_out {
+            routes::SIGN_IN
+        } else {
+            routes::SESSIONS
+        });
+    }
+    Ok(result)
+}
+
+/// See `Backend::policy`.
+#[server(prefix = "/rpc", endpoint = "policy", output = Answer)]
+pub async fn policy(
+    #[server(default)] organisation: String,
+    #[server(default)] role: String,
+) -> Rpc<model::Policy> {
+    Ok(backend()?.policy(place(&organisation, role)?).await?)
+}
+
+/// See `Backend::preview_policy`.
+#[server(prefix = "/rpc", endpoint = "preview_policy", output = Answer)]
+pub async fn preview_policy(
+    #[server(default)] organisation: String,
+    #[server(default)] role: String,
+    #[server(default)] most_sessions: u32,
+) -> Rpc<u64> {
+    Ok(backend()?
+        .preview_policy(place(&organisation, role)?, most_sessions)
+        .await?)
+}
+
+/// See `Backend::set_policy`. A plain form sends every rule by its name; an empty value takes it away.
+#[server(prefix = "/rpc", endpoint = "set_policy", output = Answer)]
+pub async fn set_policy(
+    #[server(default)] organisation: String,
+    #[server(default)] role: String,
+    #[server(default)] values: std::collections::BTreeMap<String, String>,
+) -> Rpc<model::Policy> {
+    let backend = backend()?;
+    let values = values
+        .iter()
+        .map(|(name, value)| {
+            let rule = model::Rule::from_name(name)
+                .ok_or(RpcError(Error::Invalid(Field::Other, Problem::Unknown)))?;
+            let value = match value.trim() {
+                "" => None,
+                number => {
+                    let number = number
+                        .parse()
+                        .map_err(|_| RpcError(Error::Invalid(rule.field(), Problem::Malformed)))?;
+                    Some(rule.check(number)?)
+                }
+            };
+            Ok((rule, value))
+        })
+        .collect::<Rpc<_>>()?;
+    let there = routes::policy_saved(&organisation, &role);
+    let policy = backend
+        .set_policy(place(&organisation, role)?, values)
+        .await?;
+    backend.redirect(&there);
+    Ok(policy)
 }
 
 /// See `Backend::list_audit`.

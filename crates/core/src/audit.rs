@@ -30,6 +30,8 @@ words!(
         PasswordChanged = "password.changed",
         /// A password was reset by somebody else.
         PasswordReset = "password.reset",
+        /// A value of a policy was set or taken away.
+        PolicyChanged = "policy.changed",
         /// Two credentials came with one request, as in cookie tossing.
         CredentialsAmbiguous = "credentials.ambiguous",
         /// A backup was put in place, and all sessions in it ended.

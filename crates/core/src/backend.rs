@@ -6,8 +6,10 @@ use std::pin::Pin;
 use crate::audit::AuditEvent;
 use crate::error::Error;
 use crate::filter::{AuditQuery, SessionQuery};
-use crate::ids::{SessionId, UserId};
+use crate::ids::{EndPreviewId, SessionId, UserId};
+use crate::many::{EndAllScope, EndChoice, EndRun};
 use crate::page::Page;
+use crate::policy::{Policy, PolicyPlace, Rule};
 use crate::session::{Session, SessionStats};
 use crate::viewer::{ChangePassword, EndResult, LastEnd, Me, OwnScope, SignIn, Surroundings};
 
@@ -84,6 +86,37 @@ pub trait Backend: Send + Sync {
     /// Ends all sessions of a user; the caller's current one only if `include_current`. Needs
     /// `sessions.end`.
     fn end_user_sessions(&self, user: UserId, include_current: bool) -> Answer<'_, EndResult>;
+
+    /// Seals which live sessions would end, and counts them. Needs `sessions.end`. `Invalid(Filter, Missing)` for a
+    /// filter that leaves everything; `NotFound` where one of the chosen sessions is unknown or foreign.
+    fn preview_end(&self, choice: EndChoice) -> Answer<'_, EndRun>;
+
+    /// Ends what a preview of this session holds, with a reason in words (at most 200 characters). What takes longer
+    /// than a few seconds goes on by itself: `end_progress` tells. Needs `sessions.end`. `PreviewSpent` where
+    /// it was used or is too old.
+    fn end_previewed(&self, preview: EndPreviewId, note: Option<String>) -> Answer<'_, EndRun>;
+
+    /// A preview of this session and what became of it. Needs `sessions.end`.
+    fn end_progress(&self, preview: EndPreviewId) -> Answer<'_, EndRun>;
+
+    /// Ends all sessions of a user, an organisation or the installation at once, the caller's own among them if it is
+    /// one of those. Needs `sessions.end`, for the installation in all organisations.
+    fn end_all(&self, scope: EndAllScope, note: Option<String>) -> Answer<'_, EndResult>;
+
+    /// What users of an organisation or a role have to keep to, with where each value comes from. Needs `policy.manage`; whoever
+    /// manages one organisation need not name it.
+    fn policy(&self, place: PolicyPlace) -> Answer<'_, Policy>;
+
+    /// How many users would be refused at their next sign-in if there could be at most so many sessions. Needs `policy.manage`.
+    fn preview_policy(&self, place: PolicyPlace, most_sessions: u32) -> Answer<'_, u64>;
+
+    /// Sets values, or takes them away, all or none. They apply from the next sign-in on. Needs `policy.manage`; for the
+    /// installation in all organisations.
+    fn set_policy(
+        &self,
+        place: PolicyPlace,
+        values: Vec<(Rule, Option<u32>)>,
+    ) -> Answer<'_, Policy>;
 
     /// Audit events, newest first. Needs `audit.view`.
     fn list_audit(&self, query: AuditQuery) -> Answer<'_, Page<AuditEvent>>;

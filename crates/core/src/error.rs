@@ -48,6 +48,42 @@ words!(
         Action = "action",
         /// An outcome in a filter.
         Outcome = "outcome",
+        /// Several sessions.
+        Ids = "ids",
+        /// Which sessions, by what they have in common.
+        Filter = "filter",
+        /// A preview of an end.
+        Preview = "preview",
+        /// How much: a user's, an organisation's, everything.
+        Scope = "scope",
+        /// A rule of a policy.
+        IdleTimeout = "idle_timeout_seconds",
+        /// The same.
+        AbsoluteTimeout = "absolute_timeout_seconds",
+        /// The same.
+        KeepIdleTimeout = "keep_idle_timeout_seconds",
+        /// The same.
+        KeepAbsoluteTimeout = "keep_absolute_timeout_seconds",
+        /// The same.
+        MostSessions = "most_sessions",
+        /// The same.
+        WhenFull = "when_full",
+        /// The same.
+        OneAddress = "one_address",
+        /// The same.
+        ExemptServiceAccounts = "exempt_service_accounts",
+        /// The same.
+        LockAfter = "lock_after",
+        /// The same.
+        UnlockAfter = "unlock_after_seconds",
+        /// The same.
+        PasswordMinLength = "password_min_length",
+        /// An organisation.
+        Organisation = "organisation",
+        /// A role.
+        Role = "role",
+        /// Sessions to end for one's own sign-in.
+        End = "end",
         /// What to leave out.
         Except = "except",
         /// What to take in.
@@ -128,6 +164,12 @@ pub enum Error {
     NotFound,
     /// Only active sessions can be ended.
     SessionNotActive,
+    /// The user has as many sessions as there may be: so many.
+    SessionLimit(u32),
+    /// The user is signed in from another address, and there may be one only.
+    OtherAddress,
+    /// A preview has been used, or is older than ten minutes.
+    PreviewSpent,
     /// Another user has this e-mail.
     EmailTaken,
     /// A field cannot be accepted.
@@ -164,6 +206,9 @@ impl Error {
             Self::ForeignOrigin => "foreign_origin",
             Self::NotFound => "not_found",
             Self::SessionNotActive => "session_not_active",
+            Self::SessionLimit(_) => "session_limit",
+            Self::OtherAddress => "other_address",
+            Self::PreviewSpent => "preview_spent",
             Self::EmailTaken => "email_taken",
             Self::Invalid(..) => "invalid_field",
             Self::AmbiguousCredentials => "ambiguous_credentials",
@@ -187,7 +232,11 @@ impl Error {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
-            Self::SessionNotActive | Self::EmailTaken => 409,
+            Self::SessionNotActive
+            | Self::SessionLimit(_)
+            | Self::OtherAddress
+            | Self::PreviewSpent
+            | Self::EmailTaken => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::TooManyAttempts(_) => 429,
@@ -215,6 +264,22 @@ impl fmt::Display for Error {
             Self::ForeignOrigin => "This request came from another site and was refused.",
             Self::NotFound => "There is nothing here, or it is not yours to see.",
             Self::SessionNotActive => "This session is not active any more; there is nothing to end.",
+            Self::SessionLimit(1) => {
+                return f.write_str(
+                    "You are signed in elsewhere, and one session at a time is allowed. Sign out there, or ask an administrator to end it.",
+                );
+            }
+            Self::SessionLimit(most) => {
+                return write!(
+                    f,
+                    "You have {most} sessions, and no more are allowed. Sign out elsewhere, or ask an administrator to end one."
+                );
+            }
+            Self::OtherAddress => {
+                "You are signed in from another address, and one address at a time is allowed. Sign out there, or ask an \
+                 administrator to end that session."
+            }
+            Self::PreviewSpent => "This preview has been used, or is older than ten minutes. Make a new one.",
             Self::EmailTaken => "Another user has this e-mail. Choose another.",
             Self::Invalid(field, problem) => return write!(f, "{} {problem}.", field.as_str()),
             Self::AmbiguousCredentials => {

@@ -93,6 +93,31 @@ pub struct SessionQuery {
     pub page_size: PageSize,
 }
 
+impl SessionFilter {
+    /// Reads the part of a query that says which sessions; order and page have no place in it.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        for (name, _) in query::pairs(text)? {
+            if matches!(name.as_str(), "sort" | "page" | "page_size") {
+                return Err(QueryError {
+                    parameter: name,
+                    problem: Problem::Unknown,
+                });
+            }
+        }
+        SessionQuery::parse(text).map(|query| query.filter)
+    }
+
+    /// Whether it leaves out anything beside a state: what could otherwise be ended by an empty or half-written
+    /// filter is everything.
+    pub fn narrows(&self) -> bool {
+        *self
+            != Self {
+                state: self.state,
+                ..Self::default()
+            }
+    }
+}
+
 impl SessionQuery {
     /// Reads a query string; anything unknown, repeated or out of range is an error that names it.
     pub fn parse(text: &str) -> Result<Self, QueryError> {

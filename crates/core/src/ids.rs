@@ -46,3 +46,7 @@ id!(
     /// The id of an organisation, the boundary of what an administrator sees.
     OrganisationId
 );
+id!(
+    /// The id of a preview of an end of many sessions.
+    EndPreviewId
+);

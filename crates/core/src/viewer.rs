@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::SessionId;
 use crate::permission::{Permission, Permissions};
 use crate::role::Reach;
 use crate::session::{EndReason, Session};
@@ -97,6 +98,9 @@ pub struct SignIn {
     pub keep: bool,
     /// What to call the session; the browser and system where it is not given.
     pub name: Option<String>,
+    /// Sessions of one's own to end where there are as many as there may be.
+    #[serde(default)]
+    pub end: Vec<SessionId>,
 }
 
 impl std::fmt::Debug for SignIn {

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use rollcall_core::query::QueryError;
-use rollcall_core::{Error, Field, Problem};
+use rollcall_core::{Error, Field, Problem, Session};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -39,6 +39,9 @@ pub struct ProblemDocument {
     /// The fields that could not be accepted; empty for everything else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// With `session_limit`, where the user may choose: the sessions that are open, to be named in `end`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<Session>,
 }
 
 /// An error on its way out of a handler. Which shape it takes, and the request's id, are added by
@@ -49,11 +52,17 @@ pub struct ApiError {
     pub error: Error,
     /// The name of the field as it was sent, where `Error` has only its kind.
     pub field: Option<String>,
+    /// Sessions to choose from, see `ProblemDocument::sessions`.
+    pub sessions: Vec<Session>,
 }
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        Self { error, field: None }
+        Self {
+            error,
+            field: None,
+            sessions: Vec::new(),
+        }
     }
 }
 
@@ -63,6 +72,7 @@ impl From<QueryError> for ApiError {
         Self {
             error: Error::Invalid(field, error.problem),
             field: Some(error.parameter),
+            sessions: Vec::new(),
         }
     }
 }
@@ -95,6 +105,7 @@ impl ApiError {
             code: self.error.code(),
             request_id: request_id.to_owned(),
             errors,
+            sessions: self.sessions.clone(),
         }
     }
 

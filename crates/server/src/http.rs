@@ -30,11 +30,13 @@ mod extract;
 mod headers;
 mod help;
 pub mod listener;
+mod many;
 mod me;
 pub mod openapi;
 mod operations;
 mod origin;
 mod pages;
+mod policy;
 mod request;
 mod respond;
 mod rpc;
@@ -83,6 +85,8 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/sessions", get(pages::page))
         .route("/sessions/{id}", get(pages::page))
         .route("/sessions/{id}/end", get(pages::page))
+        .route("/sessions/ending/{id}", get(pages::page))
+        .route("/policy", get(pages::page))
         .route("/account/sessions", get(pages::page))
         .route("/account/sessions/end", get(pages::page))
         .route("/account/sessions/{id}/end", get(pages::page))
@@ -106,7 +110,13 @@ pub fn router(settings: &Settings, service: Service) -> Router {
             "/api/v1/sessions/{id}",
             get(sessions::find).delete(sessions::end),
         )
+        .route("/api/v1/sessions/end-preview", post(many::preview))
+        .route("/api/v1/sessions/end", post(many::end))
+        .route("/api/v1/sessions/end/{id}", get(many::progress))
+        .route("/api/v1/sessions/end-all", post(many::end_all))
         .route("/api/v1/users/{id}/sessions", delete(users::end_sessions))
+        .route("/api/v1/policy", get(policy::find).patch(policy::change))
+        .route("/api/v1/policy/preview", post(policy::preview))
         .route("/api/v1/audit", get(audit::list))
         // The two calls of Rediacc's console
         .route("/api/UserRequests", get(user_requests::list))

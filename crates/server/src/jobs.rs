@@ -31,6 +31,15 @@ pub fn start(service: &Service) -> JoinSet<()> {
     );
     every(
         &mut jobs,
+        Duration::from_secs(5),
+        service,
+        |service| async move {
+            // An end of many that a crash or an outage has interrupted.
+            let _ = service.continue_ends().await;
+        },
+    );
+    every(
+        &mut jobs,
         Duration::from_secs(15),
         service,
         |service| async move {

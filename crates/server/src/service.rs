@@ -14,7 +14,10 @@ pub mod caller;
 pub mod ending;
 pub mod facts;
 pub mod first_start;
+pub mod limits;
+pub mod many;
 pub mod password;
+pub mod policy;
 pub mod request;
 pub mod sessions;
 pub mod sign_in;
@@ -149,6 +152,8 @@ struct Inner {
     /// How many transactions were committed: what the database did while a probe waited.
     commits: AtomicU64,
     probing: tokio::sync::Mutex<()>,
+    /// Ends of many are worked off one after another.
+    ending: tokio::sync::Mutex<()>,
 }
 
 /// A future of a job inside a transaction.
@@ -176,6 +181,7 @@ impl Service {
             reachable: AtomicBool::new(true),
             commits: AtomicU64::new(0),
             probing: tokio::sync::Mutex::new(()),
+            ending: tokio::sync::Mutex::new(()),
             config,
             db,
             clock,

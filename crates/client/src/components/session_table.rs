@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use rollcall_core::{PageNumber, Session, SessionQuery, SessionSort, SortKey, State};
 
+use super::end_many::BOX;
 use super::session_facts::{Duration, StateTag};
 use crate::browser;
 use crate::routes;
@@ -54,12 +55,21 @@ pub(crate) fn SessionTable(
             event.prevent_default();
         }
     };
+    // Where scripts do not run, a box for all would do nothing.
+    let all = may_end.then(|| {
+        view! {
+            <th scope="col" class="tick">
+                <label><input type="checkbox" class="scripted" on:change=|event| browser::tick_all(&event) /><span class="visually-hidden">"Select all on this page"</span></label>
+            </th>
+        }
+    });
     view! {
         <div class="scroll" tabindex="0" role="region" aria-label="Sessions">
             <table>
                 <caption class="visually-hidden">"Sessions"</caption>
                 <thead>
                     <tr>
+                        {all}
                         {headings}
                         <th scope="col"><span class="visually-hidden">"Actions"</span></th>
                     </tr>
@@ -143,8 +153,17 @@ fn row(session: Session, may_end: bool, end: Callback<Session>) -> AnyView {
     };
     let agent = session.browser_and_system();
     let state = session.clone();
+    // The session in use is never ended by a tick, and what has ended cannot be.
+    let tick = may_end.then(|| {
+        let label = format!("Select {} of {}", super::session_facts::called(&session), session.user.name);
+        let field = (active && !session.current).then(|| {
+            view! { <label><input type="checkbox" name=BOX value=id.clone() /><span class="visually-hidden">{label}</span></label> }
+        });
+        view! { <td class="tick">{field}</td> }
+    });
     view! {
         <tr class:mine=session.current>
+            {tick}
             <td class="who" title=session.user.email.clone()>
                 <a href=routes::session(&id)>
                     <b>{session.user.name.clone()}</b>

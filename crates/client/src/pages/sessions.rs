@@ -12,6 +12,7 @@ use super::query_in_address;
 use crate::app::use_surroundings;
 use crate::browser;
 use crate::components::end_dialog::EndDialog;
+use crate::components::end_many::tickable;
 use crate::components::error_view::{ErrorNotice, ErrorPage};
 use crate::components::session_filters::SessionFilters;
 use crate::components::session_table::{SessionTable, TableSkeleton};
@@ -163,8 +164,15 @@ fn rows(
         exact: list.total_is_exact,
     };
     let count = (!list.total_is_exact).then(|| exact_count(query.clone()));
+    let (total, exact, shown) = (list.total, list.total_is_exact, query.clone());
+    let table = view! { <SessionTable sessions=list.items query address may_end end /> }.into_any();
+    let table = if may_end {
+        tickable(table, &shown, total, exact)
+    } else {
+        table
+    };
     view! {
-        <SessionTable sessions=list.items query address may_end end />
+        {table}
         {match count {
             Some(count) => view! { <Pager paging count /> }.into_any(),
             None => view! { <Pager paging /> }.into_any(),

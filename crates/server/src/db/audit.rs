@@ -19,25 +19,52 @@ use super::sql::{Row, Sql, hash, statement, unknown};
 /// Counting the events of a filter stops here.
 const COUNTED: u64 = 10_000;
 
-/// Appends an event and answers its number and HMAC. `chain` makes the HMAC from the one before and the
-/// number. The newest number is locked until the transaction ends, so append last.
-pub async fn append(
+/// The HMAC of an event, from that of the one before and its number.
+pub type Chain<'a> = dyn Fn(&[u8; 32], i64, &AuditRecord) -> [u8; 32] + Send + Sync + 'a;
+
+/// Rows in one statement: 16 columns each, within what SQLite binds.
+const STATEMENT: usize = 500;
+
+/// Appends events in their order and answers the number and HMAC of the last one; `None` where there is none. The newest
+/// number is locked until the transaction ends, so append last.
+pub async fn append_all(
     connection: &impl ConnectionTrait,
-    record: &AuditRecord,
-    chain: &(dyn Fn(&[u8; 32], i64) -> [u8; 32] + Send + Sync),
-) -> Result<(i64, [u8; 32]), DbError> {
-    let take = statement(
-        connection,
-        "UPDATE audit_head SET sequence = sequence + 1 WHERE id = 1 RETURNING sequence, hmac",
-        [],
-    );
-    let row = connection
-        .query_one_raw(take)
+    records: &[AuditRecord],
+    chain: &Chain<'_>,
+) -> Result<Option<(i64, [u8; 32])>, DbError> {
+    if records.is_empty() {
+        return Ok(None);
+    }
+    let mut take = Sql::new(connection, "UPDATE audit_head SET sequence = sequence + ");
+    take.bind(records.len() as i64)
+        .push(" WHERE id = 1 RETURNING sequence, hmac");
+    let row = take
+        .one(connection)
         .await?
         .ok_or_else(|| DbErr::RecordNotFound("audit_head".into()))?;
-    let (sequence, previous): (i64, _) = (Row(&row).get("sequence")?, Row(&row).hash("hmac")?);
-    let hmac = chain(&previous, sequence);
-    audit_event::Entity::insert(audit_event::ActiveModel {
+    let (last, mut hmac): (i64, _) = (Row(&row).get("sequence")?, Row(&row).hash("hmac")?);
+    let mut sequence = last - records.len() as i64;
+    for part in records.chunks(STATEMENT) {
+        let rows: Vec<_> = part
+            .iter()
+            .map(|record| {
+                sequence += 1;
+                hmac = chain(&hmac, sequence, record);
+                model(record, sequence, &hmac)
+            })
+            .collect();
+        audit_event::Entity::insert_many(rows)
+            .exec_without_returning(connection)
+            .await?;
+    }
+    let mut keep = Sql::new(connection, "UPDATE audit_head SET hmac = ");
+    keep.bind(hmac.to_vec()).push(" WHERE id = 1");
+    keep.run(connection).await?;
+    Ok(Some((last, hmac)))
+}
+
+fn model(record: &AuditRecord, sequence: i64, hmac: &[u8; 32]) -> audit_event::ActiveModel {
+    audit_event::ActiveModel {
         sequence: Set(sequence),
         at: Set(record.at.0),
         actor_id: Set(record.actor.map(|id| id.0)),
@@ -55,13 +82,7 @@ pub async fn append(
         user_agent: Set(record.user_agent.clone()),
         request_id: Set(record.request_id.clone()),
         hmac: Set(hmac.to_vec()),
-    })
-    .exec_without_returning(connection)
-    .await?;
-    let mut keep = Sql::new(connection, "UPDATE audit_head SET hmac = ");
-    keep.bind(hmac.to_vec()).push(" WHERE id = 1");
-    keep.run(connection).await?;
-    Ok((sequence, hmac))
+    }
 }
 
 /// The newest number and HMAC; 0 and zeros before the first event.

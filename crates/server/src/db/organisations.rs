@@ -45,6 +45,17 @@ pub async fn find_by_name(
         .map(record))
 }
 
+/// The organisation with this id.
+pub async fn find(
+    connection: &impl ConnectionTrait,
+    id: OrganisationId,
+) -> Result<Option<OrganisationRecord>, DbError> {
+    Ok(organisation::Entity::find_by_id(id.0)
+        .one(connection)
+        .await?
+        .map(record))
+}
+
 /// All organisations, by name.
 pub async fn list(connection: &impl ConnectionTrait) -> Result<Vec<OrganisationRecord>, DbError> {
     Ok(organisation::Entity::find()

@@ -1,9 +1,11 @@
 //! What the queries take and answer: plain values, neither rows nor wire types.
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, Kind, Method, OrganisationId, OrganisationRef,
-    Permissions, Reach, SessionId, Timestamp, UserId, UserRef, session::LifeFacts,
+    AuditAction, AuditOutcome, EndPreviewId, EndReason, Kind, Method, OrganisationId,
+    OrganisationRef, Permissions, Reach, SessionId, Timestamp, UserId, UserRef, session::LifeFacts,
 };
+
+use super::scope::Scope;
 
 /// When something ended everything that was created until then, and why.
 pub type Epoch = Option<(Timestamp, EndReason)>;
@@ -224,6 +226,17 @@ pub struct EndedRow {
     pub lineage_hash: [u8; 32],
 }
 
+/// A live session of somebody who signs in once more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveRow {
+    /// Which.
+    pub id: SessionId,
+    /// Its lineage, by which the cache knows it.
+    pub lineage_hash: [u8; 32],
+    /// The address that it came from, in canonical text.
+    pub ip: String,
+}
+
 /// A session whose end the sweeper has written down.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Swept {
@@ -237,6 +250,65 @@ pub struct Swept {
     pub lineage_hash: [u8; 32],
     /// When it ended: the moment it expired or its epoch, not when that was noticed.
     pub at: Timestamp,
+    /// Why.
+    pub reason: EndReason,
+}
+
+/// Who makes or uses a preview of an end, and from where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PreviewOwner {
+    /// The session that asks; the preview is its own.
+    pub session: SessionId,
+    /// Its user.
+    pub user: UserId,
+    /// What that user is called.
+    pub name: String,
+    /// How far the user reaches.
+    pub scope: Scope,
+    /// The caller's address.
+    pub ip: String,
+    /// The caller's user agent.
+    pub user_agent: String,
+    /// The request's id.
+    pub request_id: String,
+}
+
+/// A preview that is being worked off.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PreviewRun {
+    /// Which.
+    pub id: EndPreviewId,
+    /// Who ends the sessions.
+    pub owner: UserId,
+    /// What they are called.
+    pub owner_name: String,
+    /// How far they reach.
+    pub scope: Scope,
+    /// Why, in their words.
+    pub note: Option<String>,
+    /// Their address.
+    pub ip: String,
+    /// Their user agent.
+    pub user_agent: String,
+    /// The id of their request.
+    pub request_id: String,
+    /// How many items are done.
+    pub done: i64,
+    /// How many there were.
+    pub sessions: i64,
+}
+
+/// A session that was just ended together with others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PreviewEnded {
+    /// Which.
+    pub id: SessionId,
+    /// Whose.
+    pub user: UserRef,
+    /// Of which organisation.
+    pub organisation_id: OrganisationId,
+    /// Its lineage, by which the cache knows it.
+    pub lineage_hash: [u8; 32],
     /// Why.
     pub reason: EndReason,
 }

@@ -20,6 +20,7 @@ use super::counters;
 use super::error::DbError;
 use super::scope::Scope;
 use super::search_text::fold;
+use super::sql::Sql;
 pub use plan::Thresholds;
 use plan::Total;
 
@@ -51,6 +52,35 @@ impl<'a> Wanted<'a> {
             thresholds: Thresholds::default(),
         }
     }
+}
+
+/// The live sessions that match, as a query with the columns `number` and `id`; `None` where it is known that there
+/// are none.
+pub(super) async fn live_matching(
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    filter: &SessionFilter,
+    now: Timestamp,
+) -> Result<Option<Sql>, DbError> {
+    if filter.state == Some(State::Ended) {
+        return Ok(None);
+    }
+    let filter = SessionFilter {
+        state: Some(State::Active),
+        ..filter.clone()
+    };
+    let wanted = Wanted::new(scope, &filter, now);
+    let tally = counters::tally(connection, scope, now).await?;
+    let rows = match &wanted.needle {
+        Some(needle) => searched::matching(connection, &wanted, needle, &tally).await?,
+        None => Some(searched::by_rows(connection, &wanted, &tally)),
+    };
+    Ok(rows.map(|rows| {
+        rows.within(
+            "SELECT s.number AS number, s.id AS id FROM session s WHERE s.number IN (SELECT found FROM (",
+            ") r)",
+        )
+    }))
 }
 
 /// One page. The total is exact without a search, and up to 10,000 with one; beyond that it is 10,000

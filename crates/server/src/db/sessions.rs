@@ -16,7 +16,7 @@ use super::entity::session;
 use super::error::DbError;
 use super::life;
 use super::records::{Authority, NewSession, SessionRecord};
-pub use super::records::{EndedRow, Swept, Touch};
+pub use super::records::{EndedRow, LiveRow, Swept, Touch};
 use super::scope::Scope;
 use super::sql::{Dialect, Row, Sql, unknown};
 pub use super::sweep::{purge_ended, sweep_epochs, sweep_expired};
@@ -314,6 +314,48 @@ pub async fn end_all_of_user(
             Ok(EndedRow {
                 id: SessionId(row.uuid("id")?),
                 lineage_hash: row.hash("lineage_hash")?,
+            })
+        })
+        .collect()
+}
+
+/// Makes everybody who signs this user in take turns, until the transaction ends: what is counted stays true until a
+/// session is stored. SQLite has one writer anyway.
+pub async fn take_turns(connection: &impl ConnectionTrait, user: UserId) -> Result<(), DbError> {
+    if Dialect::of(connection) == Dialect::Postgres {
+        let mut sql = Sql::new(connection, "SELECT pg_advisory_xact_lock(hashtextextended(");
+        sql.bind(user.0.to_string()).push(", 0))");
+        sql.all(connection).await?;
+    }
+    Ok(())
+}
+
+/// A user's sessions that live at `now`, connected clients aside: the one that was not used for the longest time first.
+pub async fn live_of_user(
+    connection: &impl ConnectionTrait,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Vec<LiveRow>, DbError> {
+    let dialect = Dialect::of(connection);
+    let mut sql = Sql::new(
+        connection,
+        &format!(
+            "SELECT s.id, s.lineage_hash, s.ip FROM session s{} WHERE s.user_id = ",
+            dialect.by("session_by_user")
+        ),
+    );
+    sql.bind(user.0).push(" AND s.kind <> 'client' AND ");
+    let at = sql.place(now.0);
+    sql.push(&life::live(dialect, "s", &at))
+        .push(" ORDER BY s.last_activity_at, s.id");
+    let rows = sql.all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let row = Row(row);
+            Ok(LiveRow {
+                id: SessionId(row.uuid("id")?),
+                lineage_hash: row.hash("lineage_hash")?,
+                ip: row.get("ip")?,
             })
         })
         .collect()

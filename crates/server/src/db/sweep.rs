@@ -61,8 +61,11 @@ pub async fn sweep_epochs(
 
 const FACTS: &str = "s.number AS n, s.created_at AS c, s.idle_expires_at AS idle, s.absolute_expires_at AS absolute,
     CASE WHEN u.ended_before >= s.created_at THEN u.ended_before END AS ub, u.ended_before_reason AS ur,
+    u.ended_before_by AS uby, u.ended_before_note AS un,
     CASE WHEN o.ended_before >= s.created_at THEN o.ended_before END AS ob, o.ended_before_reason AS orr,
-    CASE WHEN i.ended_before >= s.created_at THEN i.ended_before END AS ib, i.ended_before_reason AS ir";
+    o.ended_before_by AS oby, o.ended_before_note AS onote,
+    CASE WHEN i.ended_before >= s.created_at THEN i.ended_before END AS ib, i.ended_before_reason AS ir,
+    i.ended_before_by AS iby, i.ended_before_note AS inote";
 
 /// The update that `rows` calls for. An epoch is never in the future, so that of epoch and expiry the
 /// earlier one is the end; of equal moments the first in the order of `core::session::state_at`.
@@ -70,10 +73,12 @@ fn write_ends(sql: &mut Sql, dialect: Dialect, rows: &str) {
     let min = dialect.least();
     let never = life::NEVER;
     sql.push(&format!(
-        "UPDATE session SET ended_at = gone_at, end_reason = gone_reason FROM (
+        "UPDATE session SET ended_at = gone_at, end_reason = gone_reason, ended_by = gone_by, end_note = gone_note FROM (
             SELECT n AS gone_number, at AS gone_at, CASE
                 WHEN ub = at THEN ur WHEN ob = at THEN orr WHEN ib = at THEN ir
-                WHEN idle <= absolute THEN '{idle}' ELSE '{absolute}' END AS gone_reason
+                WHEN idle <= absolute THEN '{idle}' ELSE '{absolute}' END AS gone_reason,
+                CASE WHEN ub = at THEN uby WHEN ob = at THEN oby WHEN ib = at THEN iby END AS gone_by,
+                CASE WHEN ub = at THEN un WHEN ob = at THEN onote WHEN ib = at THEN inote END AS gone_note
             FROM (
                 SELECT f.*, {min}(coalesce(ub, {never}), coalesce(ob, {never}), coalesce(ib, {never}), idle, absolute) AS at
                 FROM ({rows}) f

@@ -1,6 +1,6 @@
 //! Users.
 
-use rollcall_core::{BuiltInRole, EndReason, Timestamp, UserId};
+use rollcall_core::{BuiltInRole, EndReason, OrganisationId, Timestamp, UserId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait,
@@ -231,6 +231,20 @@ pub async fn note_sign_in(
         .exec(connection)
         .await?;
     Ok(())
+}
+
+/// Whether users of an organisation can have this role.
+pub async fn role_exists(
+    connection: &impl ConnectionTrait,
+    key: &str,
+    organisation: OrganisationId,
+) -> Result<bool, DbError> {
+    let mut sql = Sql::new(connection, "SELECT 1 AS one FROM role WHERE key = ");
+    sql.bind(key)
+        .push(" AND (organisation_id IS NULL OR organisation_id = ")
+        .bind(organisation.0)
+        .push(")");
+    Ok(sql.one(connection).await?.is_some())
 }
 
 /// How many users there are, without deleted ones.

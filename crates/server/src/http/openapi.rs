@@ -14,7 +14,9 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, Modify, OpenApi};
 
-use super::{audit, credentials, me, operations, sessions, sign_in, user_requests, users};
+use super::{
+    audit, credentials, many, me, operations, policy, sessions, sign_in, user_requests, users,
+};
 use crate::error::{FieldError, ProblemDocument};
 
 /// What a list of sessions takes. Only written down here: `core::SessionQuery` reads it.
@@ -84,13 +86,15 @@ pub(super) struct AuditListParameters {
         sign_in::sign_in, sign_in::sign_out,
         me::find, me::change_password, me::list_sessions, me::end_session, me::end_sessions,
         sessions::list, sessions::stats, sessions::find, sessions::end,
+        many::preview, many::end, many::progress, many::end_all,
         users::end_sessions,
+        policy::find, policy::change, policy::preview,
         audit::list,
         user_requests::list, user_requests::end,
         operations::healthy, operations::ready, operations::metrics,
     ),
     tags(
-        (name = "Signing in"), (name = "My account"), (name = "Sessions"), (name = "Users"), (name = "Audit"),
+        (name = "Signing in"), (name = "My account"), (name = "Sessions"), (name = "Users"), (name = "Policy"), (name = "Audit"),
         (name = "Rediacc", description = "The calls of Rediacc's console, with its field names"),
         (name = "Operations"),
     ),
@@ -185,7 +189,12 @@ impl Modify for CommonAnswers {
         let anonymous = SecurityRequirement::default();
         for (path, item) in &mut document.paths.paths {
             let api = path.starts_with("/api/");
-            let operations = [&mut item.get, &mut item.post, &mut item.delete];
+            let operations = [
+                &mut item.get,
+                &mut item.post,
+                &mut item.patch,
+                &mut item.delete,
+            ];
             for operation in operations.into_iter().flatten() {
                 let open = operation
                     .security
@@ -224,9 +233,14 @@ impl Modify for CommonAnswers {
             }
         }
         for item in document.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.post, &mut item.delete]
-                .into_iter()
-                .flatten()
+            for operation in [
+                &mut item.get,
+                &mut item.post,
+                &mut item.patch,
+                &mut item.delete,
+            ]
+            .into_iter()
+            .flatten()
             {
                 as_problems(operation);
             }

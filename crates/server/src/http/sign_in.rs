@@ -1,7 +1,7 @@
 //! Signing in and out.
 
 use axum::response::Response;
-use rollcall_core::{Backend, Session, SignIn};
+use rollcall_core::{Backend, Session, SessionId, SignIn};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,6 +25,10 @@ pub(super) struct SignInRequest {
     /// What to call the session, at most 80 characters; browser and system where it is not given.
     #[schema(max_length = 80, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     name: Option<String>,
+    /// Sessions of one's own to end, where the answer was `session_limit` and listed them.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    end: Vec<SessionId>,
     /// True for programs: the token comes in the body, and no cookie is set.
     #[serde(default)]
     token: bool,
@@ -46,6 +50,7 @@ pub(super) struct SignedIn {
         (status = 200, description = "Signed in. Without `token`, the session is in the cookie", body = SignedIn),
         (status = 400, description = "A field cannot be accepted", body = ProblemDocument),
         (status = 401, description = "Wrong, locked or disabled; never which", body = ProblemDocument),
+        (status = 409, description = "As many sessions as there may be, or signed in from another address", body = ProblemDocument),
         (status = 429, description = "Too many attempts; see Retry-After", body = ProblemDocument),
     ),
     security(())
@@ -60,17 +65,26 @@ pub(super) async fn sign_in(
         password: request.password,
         keep: request.keep,
         name: request.name,
+        end: request.end,
     };
-    if request.token {
-        let (session, token) = asking.sign_in_for_token(input).await?;
-        let token = Some(token.expose().to_string());
-        return Ok(Json(SignedIn { session, token }));
-    }
-    let session = asking.sign_in(input).await?;
-    Ok(Json(SignedIn {
-        session,
-        token: None,
-    }))
+    let signed_in = if request.token {
+        asking
+            .sign_in_for_token(input)
+            .await
+            .map(|(session, token)| SignedIn {
+                session,
+                token: Some(token.expose().to_string()),
+            })
+    } else {
+        asking.sign_in(input).await.map(|session| SignedIn {
+            session,
+            token: None,
+        })
+    };
+    signed_in.map(Json).map_err(|error| ApiError {
+        sessions: asking.effects().choice,
+        ..error.into()
+    })
 }
 
 /// Ends the caller's session. Does nothing without one.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, ChangePassword, EndReason, Error, Field, Me, Problem,
+    AuditAction, AuditOutcome, ChangePassword, EndReason, Error, Field, Me, PolicyPlace, Problem,
+    Rule,
 };
 
 use super::Service;
@@ -39,9 +40,14 @@ impl Service {
         let wrong = Error::Invalid(Field::CurrentPassword, Problem::Wrong);
         let current = Password::presented(&input.current_password).ok_or(wrong)?;
         let user = &caller.session.authority.user;
+        let place = PolicyPlace {
+            organisation: Some(caller.organisation_id()),
+            role: Some(caller.session.authority.role_key.clone()),
+        };
+        let least = self.policy_in(&place).await?.get(Rule::PasswordMinLength);
         let new = Password::chosen(
             &input.new_password,
-            self.config().password_min_length,
+            least,
             Field::NewPassword,
             &[&user.email, &user.name, "rollcall"],
         )?;

@@ -114,11 +114,22 @@ impl Trail {
         conn: &C,
         record: &AuditRecord,
     ) -> Result<(), DbError> {
-        let head = db::audit::append(conn, record, &|previous, sequence| {
+        self.append_all(conn, std::slice::from_ref(record)).await
+    }
+
+    /// Adds several events within the transaction, in their order.
+    pub async fn append_all<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        records: &[AuditRecord],
+    ) -> Result<(), DbError> {
+        let head = db::audit::append_all(conn, records, &|previous, sequence, record| {
             chain(&self.key, previous, sequence, record)
         })
         .await?;
-        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+        if head.is_some() {
+            *self.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
+        }
         Ok(())
     }
 

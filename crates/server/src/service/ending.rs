@@ -350,7 +350,7 @@ pub(super) fn count_end(reason: EndReason, count: u64) {
         .increment(count);
 }
 
-fn checked_note(note: Option<&str>) -> Result<Option<String>, Error> {
+pub(super) fn checked_note(note: Option<&str>) -> Result<Option<String>, Error> {
     let note = note.map(str::trim).filter(|note| !note.is_empty());
     match note {
         Some(note) if note.chars().count() > LONGEST_NOTE as usize => Err(Error::Invalid(

@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use rollcall_core::backend::{Answer, Backend};
 use rollcall_core::{
-    AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, EndResult, Error, Kind,
-    LastEnd, Me, OwnScope, Page, Session, SessionId, SessionQuery, SessionStats, SignIn,
-    Surroundings, Timestamp, UserId,
+    AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, EndAllScope, EndChoice,
+    EndPreviewId, EndResult, EndRun, Error, Kind, LastEnd, Me, OwnScope, Page, Policy, PolicyPlace,
+    Rule, Session, SessionId, SessionQuery, SessionStats, SignIn, Surroundings, Timestamp, UserId,
 };
 
 use super::audit::event;
@@ -59,6 +59,8 @@ pub struct Effects {
     pub bearer: Option<Token>,
     /// Whether the browser should forget what it has stored of us.
     pub clear_site_data: bool,
+    /// The sessions to choose from, where a sign-in found no room and its user may end one.
+    pub choice: Vec<Session>,
     /// The first error that a call answered: the status of a page or a server function.
     pub error: Option<Error>,
     /// Where to send the browser.
@@ -175,11 +177,22 @@ impl RequestBackend {
         if let Some(error) = self.refused() {
             return self.noted(Err(error));
         }
-        self.noted(
-            self.service
-                .sign_in(input, Kind::Api, None, &self.facts)
-                .await,
-        )
+        let email = input.email.clone();
+        let signed_in = self
+            .service
+            .sign_in(input, Kind::Api, None, &self.facts)
+            .await;
+        self.offer_choice(&email, signed_in.as_ref().err()).await;
+        self.noted(signed_in)
+    }
+
+    // Only a right password leads to this error, so that its user may see what is open.
+    async fn offer_choice(&self, email: &str, error: Option<&Error>) {
+        if let Some(Error::SessionLimit(_)) = error
+            && let Ok(choice) = self.service.sessions_to_choose(email).await
+        {
+            self.lock().choice = choice;
+        }
     }
 
     /// The next sessions that the caller may see, newest first; for answers that are streamed. A stream
@@ -302,11 +315,13 @@ impl Backend for RequestBackend {
                 return Err(error);
             }
             let replaces = self.caller().filter(|_| self.with_cookie);
-            let keep = input.keep;
-            let (session, token) = self
+            let (keep, email) = (input.keep, input.email.clone());
+            let signed_in = self
                 .service
                 .sign_in(input, Kind::Console, replaces, &self.facts)
-                .await?;
+                .await;
+            self.offer_choice(&email, signed_in.as_ref().err()).await;
+            let (session, token) = signed_in?;
             let max_age = keep.then(|| {
                 session
                     .absolute_expires_at
@@ -424,6 +439,60 @@ impl Backend for RequestBackend {
                 .end_user_sessions(self.signed_in()?, &self.facts, user, include_current)
                 .await;
             result.map(|result| self.after_end(result))
+        })
+    }
+
+    fn preview_end(&self, choice: EndChoice) -> Answer<'_, EndRun> {
+        self.answer(async move {
+            self.service
+                .preview_end(self.signed_in()?, &self.facts, choice)
+                .await
+        })
+    }
+
+    fn end_previewed(&self, preview: EndPreviewId, note: Option<String>) -> Answer<'_, EndRun> {
+        self.answer(async move {
+            self.service
+                .end_previewed(self.signed_in()?, &self.facts, preview, note.as_deref())
+                .await
+        })
+    }
+
+    fn end_progress(&self, preview: EndPreviewId) -> Answer<'_, EndRun> {
+        self.answer(async move { self.service.end_progress(self.signed_in()?, preview).await })
+    }
+
+    fn end_all(&self, scope: EndAllScope, note: Option<String>) -> Answer<'_, EndResult> {
+        self.answer(async move {
+            let result = self
+                .service
+                .end_all(self.signed_in()?, &self.facts, scope, note.as_deref())
+                .await;
+            result.map(|result| self.after_end(result))
+        })
+    }
+
+    fn policy(&self, place: PolicyPlace) -> Answer<'_, Policy> {
+        self.answer(async move { self.service.policy(self.signed_in()?, place).await })
+    }
+
+    fn preview_policy(&self, place: PolicyPlace, most_sessions: u32) -> Answer<'_, u64> {
+        self.answer(async move {
+            self.service
+                .preview_policy(self.signed_in()?, place, most_sessions)
+                .await
+        })
+    }
+
+    fn set_policy(
+        &self,
+        place: PolicyPlace,
+        values: Vec<(Rule, Option<u32>)>,
+    ) -> Answer<'_, Policy> {
+        self.answer(async move {
+            self.service
+                .set_policy(self.signed_in()?, &self.facts, place, values)
+                .await
         })
     }
 

@@ -4,9 +4,11 @@
 //! one try taken by a conditional update, one Argon2id comparison, one transaction. There is one answer
 //! for every failure.
 
+use std::time::Duration;
+
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, Error, Field, Kind, Method, Problem, Session, SessionId,
-    SignIn, Timestamp, UserRef,
+    AuditAction, AuditOutcome, EndReason, Error, Field, Kind, Method, Policy, PolicyPlace, Problem,
+    Rule, Session, SessionId, SignIn, Timestamp, UserRef,
 };
 use unicode_normalization::UnicodeNormalization;
 
@@ -15,13 +17,14 @@ use super::cache::idle_expiry;
 use super::caller::Caller;
 use super::ending::ended_one;
 use super::facts::RequestFacts;
+use super::limits::Room;
 use super::password::Password;
 use super::throttle::Throttled;
 use super::token::Token;
 use super::{Service, user_agent};
 use crate::clock::uuid_v7;
 use crate::db;
-use crate::db::records::{SessionRecord, UserRecord};
+use crate::db::records::{AuditRecord, SessionRecord, UserRecord};
 
 /// The longest session name, in characters.
 pub const LONGEST_SESSION_NAME: u32 = 80;
@@ -31,6 +34,8 @@ struct Wanted {
     name: String,
     kind: Kind,
     keep: bool,
+    /// Sessions to end where there are as many as there may be.
+    end: Vec<SessionId>,
 }
 
 /// What is known of an account while a password is compared.
@@ -40,6 +45,8 @@ pub(super) struct Attempt {
     /// Tries taken with this one; `None` when the account is locked.
     pub(super) tries: Option<i64>,
     pub(super) matches: bool,
+    /// What applies to the account, or to everybody where there is none.
+    pub(super) policy: Policy,
 }
 
 impl Service {
@@ -56,6 +63,7 @@ impl Service {
             name: session_name(input.name.as_deref(), facts)?,
             kind,
             keep: input.keep,
+            end: input.end,
         };
         if input.email.trim().is_empty() {
             return Err(Error::Invalid(Field::Email, Problem::Missing));
@@ -86,9 +94,16 @@ impl Service {
             return Err(Error::SignInFailed);
         };
         let signed_in = self
-            .open_session(user, &attempt.key, &password, wanted, replaces, facts)
-            .await?;
-        self.inner.throttle.succeeded(facts.ip, taken_at);
+            .open_session(user, &attempt, &password, wanted, replaces, facts)
+            .await;
+        // Where there is no room, the password was right all the same: nobody is guessing here.
+        if matches!(
+            signed_in,
+            Ok(_) | Err(Error::SessionLimit(_) | Error::OtherAddress)
+        ) {
+            self.inner.throttle.succeeded(facts.ip, taken_at);
+        }
+        let signed_in = signed_in?;
         count_sign_in(AuditOutcome::Success);
         Ok(signed_in)
     }
@@ -120,9 +135,21 @@ impl Service {
         let user = db::users::find_by_email(self.db().reader(), &key)
             .await
             .map_err(|error| self.database_error(error))?;
-        let (taken_key, now, limit) =
-            (key.clone(), self.now(), i64::from(self.config().lock_after));
-        let unlock_before = self.config().unlock_after.map(|after| now - after);
+        // Names that nobody has take the same road.
+        let policy = self
+            .policy_in(&PolicyPlace {
+                organisation: user.as_ref().map(|user| user.organisation_id),
+                role: user.as_ref().map(|user| user.role_key.clone()),
+            })
+            .await?;
+        let (taken_key, now, limit) = (
+            key.clone(),
+            self.now(),
+            i64::from(policy.get(Rule::LockAfter)),
+        );
+        let unlock_before = Some(policy.get(Rule::UnlockAfter))
+            .filter(|seconds| *seconds > 0)
+            .map(|seconds| now - Duration::from_secs(u64::from(seconds)));
         let tries = self
             .write(move |tx, _| {
                 Box::pin(async move {
@@ -142,6 +169,7 @@ impl Service {
             user,
             tries,
             matches,
+            policy,
         })
     }
 
@@ -176,7 +204,7 @@ impl Service {
         // The last try locks. So does the next attempt, should a server have stopped between the two.
         let locks = attempt
             .tries
-            .is_none_or(|tries| tries == i64::from(self.config().lock_after));
+            .is_none_or(|tries| tries == i64::from(attempt.policy.get(Rule::LockAfter)));
         let key = attempt.key.clone();
         self.write(move |tx, trail| {
             Box::pin(async move {
@@ -195,7 +223,7 @@ impl Service {
     async fn open_session(
         &self,
         user: &UserRecord,
-        attempt_key: &str,
+        attempt: &Attempt,
         password: &Password,
         wanted: Wanted,
         replaces: Option<&Caller>,
@@ -203,7 +231,8 @@ impl Service {
     ) -> Result<(Session, Token), Error> {
         let now = self.now();
         let token = Token::generate(self.random());
-        let record = self.new_session(user, &token, wanted, facts, now);
+        let chosen = wanted.end.clone();
+        let record = self.new_session(user, &token, wanted, &attempt.policy, facts, now);
         let (id, user_id) = (record.id, user.id);
         let person = user_ref(user);
         let by_user = |action| {
@@ -241,41 +270,68 @@ impl Service {
             }
             _ => None,
         };
-        let (key, email, stored) = (attempt_key.to_owned(), user.email.clone(), record);
-        if replaced.is_some() {
+        let (key, email, stored) = (attempt.key.clone(), user.email.clone(), record);
+        let room = Room::new(user, &attempt.policy, facts, now, chosen, replaces);
+        let room_needed = room.is_limited();
+        if replaced.is_some() || room_needed {
             self.flush_activity().await?;
         }
         let old_lineage = replaces.map(|caller| caller.session.record.lineage_hash);
-        self.write_then(
-            move |tx, trail| {
-                Box::pin(async move {
-                    db::attempts::give_back(tx, &key).await?;
-                    if let Some((old, new)) = rehashed {
-                        db::users::replace_hash(tx, user_id, &old, &new).await?;
+        let refused = by_user(AuditAction::SignIn);
+        let (opened, made) = self
+            .write_then(
+                move |tx, trail| {
+                    Box::pin(async move {
+                        db::attempts::give_back(tx, &key).await?;
+                        let made = match room.make(tx, trail).await? {
+                            Ok(made) => made,
+                            Err(error) => {
+                                let refused = AuditRecord {
+                                    outcome: AuditOutcome::Refused,
+                                    ..refused.with(error.code())
+                                };
+                                trail.append(tx, &refused).await?;
+                                return Ok((Err(error), Vec::new()));
+                            }
+                        };
+                        if let Some((old, new)) = rehashed {
+                            db::users::replace_hash(tx, user_id, &old, &new).await?;
+                        }
+                        db::sessions::insert(tx, &stored, &email).await?;
+                        db::users::note_sign_in(tx, user_id, now).await?;
+                        trail.append(tx, &signed_in).await?;
+                        trail.append(tx, &created).await?;
+                        let Some((old, record)) = replaced else {
+                            return Ok((Ok(false), made));
+                        };
+                        let ended = db::sessions::end(
+                            tx,
+                            old,
+                            now,
+                            EndReason::Replaced,
+                            Some(user_id),
+                            None,
+                        )
+                        .await?;
+                        if ended {
+                            trail.append(tx, &record).await?;
+                        }
+                        Ok((Ok(ended), made))
+                    })
+                },
+                move |service, (opened, made)| {
+                    service.ended_many(made, EndReason::Limit);
+                    if let (Some(lineage), Ok(ended)) = (old_lineage, opened) {
+                        ended_one(lineage, EndReason::Replaced)(service, ended);
                     }
-                    db::sessions::insert(tx, &stored, &email).await?;
-                    db::users::note_sign_in(tx, user_id, now).await?;
-                    trail.append(tx, &signed_in).await?;
-                    trail.append(tx, &created).await?;
-                    let Some((old, record)) = replaced else {
-                        return Ok(false);
-                    };
-                    let ended =
-                        db::sessions::end(tx, old, now, EndReason::Replaced, Some(user_id), None)
-                            .await?;
-                    if ended {
-                        trail.append(tx, &record).await?;
-                    }
-                    Ok(ended)
-                })
-            },
-            move |service, ended| {
-                if let Some(lineage) = old_lineage {
-                    ended_one(lineage, EndReason::Replaced)(service, ended);
-                }
-            },
-        )
-        .await?;
+                },
+            )
+            .await?;
+        drop(made);
+        if let Err(error) = opened {
+            count_sign_in(AuditOutcome::Refused);
+            return Err(error);
+        }
         let mut session = self.find_for_owner(user_id, id).await?;
         session.current = true;
         Ok((session, token))
@@ -286,12 +342,15 @@ impl Service {
         user: &UserRecord,
         token: &Token,
         wanted: Wanted,
+        policy: &Policy,
         facts: &RequestFacts,
         now: Timestamp,
     ) -> SessionRecord {
-        let Wanted { name, kind, keep } = wanted;
+        let Wanted {
+            name, kind, keep, ..
+        } = wanted;
         let agent = user_agent::parse(&facts.user_agent);
-        let timeouts = self.config().timeouts_for(kind, keep);
+        let timeouts = self.timeouts_for(policy, kind, keep);
         let idle_timeout_seconds = i64::try_from(timeouts.idle.as_secs()).unwrap_or(i64::MAX);
         let mut rotation_key = [0; 32];
         self.random().fill(&mut rotation_key);

@@ -68,6 +68,21 @@ const TABLE: &[Row] = &[
     ("DELETE", "/api/v1/users/{id}/sessions", Target::Colleague, [204, 204, 204, 403, 403, 401]),
     ("DELETE", "/api/v1/users/{id}/sessions", Target::Foreign, [204, 404, 404, 403, 403, 401]),
     ("DELETE", "/api/v1/users/{id}/sessions", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    // Of the chosen sessions.
+    ("POST", "/api/v1/sessions/end-preview", Target::Own, [200, 200, 200, 403, 403, 401]),
+    ("POST", "/api/v1/sessions/end-preview", Target::Colleague, [200, 200, 200, 403, 403, 401]),
+    ("POST", "/api/v1/sessions/end-preview", Target::Foreign, [200, 404, 404, 403, 403, 401]),
+    ("POST", "/api/v1/sessions/end-preview", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("POST", "/api/v1/sessions/end", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/sessions/end/{id}", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    // Of a user.
+    ("POST", "/api/v1/sessions/end-all", Target::Own, [200, 200, 200, 403, 403, 401]),
+    ("POST", "/api/v1/sessions/end-all", Target::Colleague, [200, 200, 200, 403, 403, 401]),
+    ("POST", "/api/v1/sessions/end-all", Target::Foreign, [200, 404, 404, 403, 403, 401]),
+    ("POST", "/api/v1/sessions/end-all", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/policy", Target::None, [200, 200, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/policy", Target::None, [200, 200, 403, 403, 403, 401]),
+    ("POST", "/api/v1/policy/preview", Target::None, [200, 200, 403, 403, 403, 401]),
     ("GET", "/api/v1/audit", Target::None, [200, 200, 403, 403, 403, 401]),
     ("GET", "/api/UserRequests", Target::None, [200, 200, 200, 403, 403, 401]),
     ("DELETE", "/api/UserRequest/{requestId}", Target::Own, [204, 204, 204, 204, 204, 401]),
@@ -127,15 +142,17 @@ impl World {
             None => self.app.browser(),
         };
         let person = self.person(*target, caller);
+        // What ends everything ends what began at the same moment, too.
+        self.app.advance(crate::support::seconds(1));
         let session = match &person {
             Some(person) => self.app.open_session(person, NewRow::default()).await.0.0,
             None => crate::support::unknown_id(),
         };
         let user = person.map_or_else(crate::support::unknown_id, |person| person.id.0);
-        let of_user = path.contains("/users/");
+        let of_user = path.contains("/users/") || path.ends_with("/end-all");
         let id = if of_user { user } else { session }.to_string();
         let path = path.replace("{id}", &id).replace("{requestId}", &id);
-        let status = send(&client, method, &path).await;
+        let status = send(&client, method, &path, &id).await;
         self.check_effect(method, session, *target, status).await;
         status
     }
@@ -149,12 +166,18 @@ impl World {
     }
 }
 
-async fn send(client: &Client, method: &str, path: &str) -> u16 {
+async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
     let method: Method = method.parse().expect("a method");
+    let patches = method == Method::PATCH;
     let ask = client.ask(method, path);
     let answer = match path {
         "/api/v1/sign-in" => ask.json(&json!({ "email": "colleague@acme.test", "password": PASSWORD })).await,
         "/api/v1/me/password" => ask.json(&json!({ "current_password": "a wrong password", "new_password": "nine loud geese before dawn" })).await,
+        "/api/v1/sessions/end-preview" => ask.json(&json!({ "ids": [id] })).await,
+        "/api/v1/sessions/end" => ask.json(&json!({ "preview": id })).await,
+        "/api/v1/sessions/end-all" => ask.json(&json!({ "scope": "user", "id": id })).await,
+        "/api/v1/policy/preview" => ask.json(&json!({ "values": { "most_sessions": 50 } })).await,
+        "/api/v1/policy" if patches => ask.json(&json!({ "values": { "most_sessions": 50 } })).await,
         _ => ask.await,
     };
     if answer.status >= 400 {

@@ -36,7 +36,14 @@ fn record(
 }
 
 async fn append(rig: &Rig, record: AuditRecord) -> (i64, [u8; 32]) {
-    write_db!(rig, |c| db::audit::append(c, &record, &chain).await).unwrap()
+    write_db!(rig, |c| db::audit::append_all(
+        c,
+        std::slice::from_ref(&record),
+        &|previous, sequence, _| chain(previous, sequence)
+    )
+    .await)
+    .unwrap()
+    .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +55,10 @@ async fn events_are_numbered_without_gaps_and_chained_even_when_written_at_once(
             .db
             .write(|c| {
                 Box::pin(async move {
-                    db::audit::append(c, &record(None, None), &chain).await?;
+                    db::audit::append_all(c, &[record(None, None)], &|previous, sequence, _| {
+                        chain(previous, sequence)
+                    })
+                    .await?;
                     Err(DbError::Busy)
                 })
             })

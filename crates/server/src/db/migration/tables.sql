@@ -6,6 +6,8 @@ CREATE TABLE organisation (
     enabled boolean NOT NULL DEFAULT true,
     ended_before bigint,
     ended_before_reason {text},
+    ended_before_by {uuid},
+    ended_before_note {text},
     settled boolean NOT NULL DEFAULT true,
     created_at bigint NOT NULL
 );
@@ -37,6 +39,8 @@ CREATE TABLE "user" (
     last_sign_in_at bigint,
     ended_before bigint,
     ended_before_reason {text},
+    ended_before_by {uuid},
+    ended_before_note {text},
     settled boolean NOT NULL DEFAULT true
 );
 -- A deleted user's e-mail is free again.
@@ -49,6 +53,8 @@ CREATE TABLE installation (
     id bigint NOT NULL PRIMARY KEY CHECK (id = 1),
     ended_before bigint,
     ended_before_reason {text},
+    ended_before_by {uuid},
+    ended_before_note {text},
     settled boolean NOT NULL DEFAULT true
 );
 INSERT INTO installation (id) VALUES (1);
@@ -121,6 +127,46 @@ CREATE INDEX session_live_by_expiry ON session ((expires_at / 60000000), created
 -- What retention deletes, and whether a row has a stored end.
 CREATE INDEX session_ended_by_end ON session (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX session_ended_by_number ON session (number) WHERE ended_at IS NOT NULL;
+
+-- What was set for the installation (an organisation of zeros), an organisation, or a role in it.
+CREATE TABLE policy (
+    organisation_id {uuid} NOT NULL,
+    role_key {text} NOT NULL,
+    rule {text} NOT NULL,
+    value bigint NOT NULL,
+    PRIMARY KEY (organisation_id, role_key, rule)
+){without_rowid};
+
+-- Which sessions somebody is about to end, sealed: a sign-in after it is not swept in. Items are removed as they are
+-- ended; the row tells what became of it.
+CREATE TABLE end_preview (
+    id {uuid} NOT NULL PRIMARY KEY,
+    owner_session {uuid} NOT NULL,
+    owner {uuid} NOT NULL,
+    owner_name {text} NOT NULL,
+    -- NULL where the owner reaches all organisations.
+    organisation_id {uuid},
+    sessions bigint NOT NULL,
+    users bigint NOT NULL,
+    administrators bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    started_at bigint,
+    reason {text},
+    ip {text} NOT NULL,
+    user_agent {text} NOT NULL,
+    request_id {text} NOT NULL,
+    done bigint NOT NULL DEFAULT 0,
+    ended bigint NOT NULL DEFAULT 0,
+    finished_at bigint
+);
+CREATE INDEX end_preview_running ON end_preview (started_at) WHERE started_at IS NOT NULL AND finished_at IS NULL;
+CREATE INDEX end_preview_by_age ON end_preview (expires_at);
+CREATE TABLE end_preview_item (
+    preview_id {uuid} NOT NULL,
+    place bigint NOT NULL,
+    session_id {uuid} NOT NULL,
+    PRIMARY KEY (preview_id, place)
+){without_rowid};
 
 CREATE TABLE sign_in_attempt (
     name {text} NOT NULL PRIMARY KEY,

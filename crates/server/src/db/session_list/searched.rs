@@ -21,20 +21,7 @@ pub(super) async fn matching(
     needle: &str,
     tally: &Tally,
 ) -> Result<Option<Sql>, DbError> {
-    // Orders by time have a half for each state and an index for each organisation, the others begin with the
-    // kind.
-    let key = match (wanted.scope, wanted.filter.kind, wanted.filter.state) {
-        (Scope::All, Some(_), None) => SortKey::Ip,
-        _ => SortKey::CreatedAt,
-    };
-    let by_rows = || {
-        let sort = SessionSort {
-            key,
-            descending: true,
-        };
-        let list = list(wanted, sort, part(wanted.filter.state), tally);
-        walk::unordered(connection, list, "number")
-    };
+    let by_rows = || by_rows(connection, wanted, tally);
     let (rows, small) = (of_part(wanted, tally), wanted.thresholds.small);
     // The search index does not know the state: where a state is a small part of all, it finds many rows
     // in vain.
@@ -49,6 +36,26 @@ pub(super) async fn matching(
         Matches::Rows => Some(by_rows()),
         _ => search::by_index(connection, wanted, &matches, tally.gone > 0).await?,
     })
+}
+
+/// The numbers of the rows that match, as a query that tests all rows of the filter's index parts.
+pub(super) fn by_rows(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    tally: &Tally,
+) -> Sql {
+    // Orders by time have a half for each state and an index for each organisation, the others begin with the
+    // kind.
+    let key = match (wanted.scope, wanted.filter.kind, wanted.filter.state) {
+        (Scope::All, Some(_), None) => SortKey::Ip,
+        _ => SortKey::CreatedAt,
+    };
+    let sort = SessionSort {
+        key,
+        descending: true,
+    };
+    let list = list(wanted, sort, part(wanted.filter.state), tally);
+    walk::unordered(connection, list, "number")
 }
 
 /// How many rows there are to be tested for a search, see `matching`.

@@ -1,0 +1,107 @@
+//! What was set for the installation, organisations and roles.
+
+use rollcall_core::{OrganisationId, PolicyPlace, PolicySource, PolicyValue, Rule};
+use sea_orm::ConnectionTrait;
+use uuid::Uuid;
+
+use super::error::DbError;
+use super::sql::{Row, Sql};
+
+/// The values that are set for users of this organisation with this primary role: those of the role, of the organisation and
+/// of the installation. Without a role or an organisation, those of the wider places only.
+pub async fn set_for(
+    connection: &impl ConnectionTrait,
+    place: &PolicyPlace,
+) -> Result<Vec<PolicyValue>, DbError> {
+    let organisation = place.organisation.map_or(Uuid::nil(), |id| id.0);
+    let mut sql = Sql::new(
+        connection,
+        "SELECT organisation_id, role_key, rule, value FROM policy WHERE (organisation_id = ",
+    );
+    let nil = sql.place(Uuid::nil());
+    sql.push(&format!("{nil} AND role_key = '') OR (organisation_id = "))
+        .bind(organisation)
+        .push(" AND role_key IN ('', ")
+        .bind(place.role.clone().unwrap_or_default())
+        .push("))");
+    let mut values = Vec::new();
+    for row in sql.all(connection).await? {
+        let row = Row(&row);
+        let (of, role): (Uuid, String) = (row.get("organisation_id")?, row.get("role_key")?);
+        // What a newer server has written is not this one's to follow.
+        let Some(rule) = Rule::from_name(&row.get::<String>("rule")?) else {
+            continue;
+        };
+        values.push(PolicyValue {
+            rule,
+            value: u32::try_from(row.get::<i64>("value")?).unwrap_or_default(),
+            source: match (of.is_nil(), role.is_empty()) {
+                (true, _) => PolicySource::Installation,
+                (false, true) => PolicySource::Organisation,
+                (false, false) => PolicySource::Role,
+            },
+        });
+    }
+    Ok(values)
+}
+
+/// Sets a value for a place, or takes it away.
+pub async fn set(
+    connection: &impl ConnectionTrait,
+    place: &PolicyPlace,
+    rule: Rule,
+    value: Option<u32>,
+) -> Result<(), DbError> {
+    let organisation = place.organisation.map_or(Uuid::nil(), |id| id.0);
+    let role = place.role.clone().unwrap_or_default();
+    let mut sql = match value {
+        Some(_) => Sql::new(
+            connection,
+            "INSERT INTO policy (organisation_id, role_key, rule, value) VALUES (",
+        ),
+        None => Sql::new(
+            connection,
+            "DELETE FROM policy WHERE (organisation_id, role_key, rule) = (",
+        ),
+    };
+    sql.bind(organisation)
+        .push(", ")
+        .bind(role)
+        .push(", ")
+        .bind(rule.as_str());
+    match value {
+        Some(value) => sql.push(", ").bind(i64::from(value)).push(
+            ") ON CONFLICT (organisation_id, role_key, rule) DO UPDATE SET value = excluded.value",
+        ),
+        None => sql.push(")"),
+    };
+    sql.run(connection).await?;
+    Ok(())
+}
+
+/// How many users of a place have more live sessions than so many, connected clients aside; they would be refused at
+/// their next sign-in. As of the rows without a stored end, which is what the limit counts when nobody is sweeping.
+pub async fn users_with_more_than(
+    connection: &impl ConnectionTrait,
+    place: &PolicyPlace,
+    most: u32,
+) -> Result<u64, DbError> {
+    let mut sql = Sql::new(
+        connection,
+        r#"SELECT count(*) AS found FROM (SELECT s.user_id FROM session s JOIN "user" u ON u.id = s.user_id
+            WHERE s.ended_at IS NULL AND s.kind <> 'client'"#,
+    );
+    if let Some(OrganisationId(organisation)) = place.organisation {
+        sql.push(" AND s.organisation_id = ").bind(organisation);
+    }
+    if let Some(role) = &place.role {
+        sql.push(" AND u.role_key = ").bind(role.clone());
+    }
+    sql.push(" GROUP BY s.user_id HAVING count(*) > ")
+        .bind(i64::from(most))
+        .push(") c");
+    match sql.one(connection).await? {
+        Some(row) => Ok(Row(&row).get::<i64>("found")?.cast_unsigned()),
+        None => Ok(0),
+    }
+}

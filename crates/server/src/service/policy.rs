@@ -1,0 +1,237 @@
+//! What users' sessions have to keep to, and who may change it.
+
+use std::time::Duration;
+
+use rollcall_core::{
+    AuditAction, AuditOutcome, Error, Field, Kind, PageSize, Permission, Policy, PolicyPlace,
+    Problem, Rule, Session, SessionFilter, SessionQuery, State, WhenFull,
+};
+
+use super::audit::{Describe, event};
+use super::caller::Caller;
+use super::facts::RequestFacts;
+use super::{Service, Timeouts};
+use crate::db::audit::AuditRecord;
+use crate::db::{self, Scope};
+
+impl Service {
+    /// What applies in a place.
+    pub(super) async fn policy_in(&self, place: &PolicyPlace) -> Result<Policy, Error> {
+        let set = db::policies::set_for(self.db().reader(), place)
+            .await
+            .map_err(|error| self.database_error(error))?;
+        Ok(Policy::resolve(|rule| self.server_value(rule), &set))
+    }
+
+    /// The timeouts of a session that begins.
+    pub(super) fn timeouts_for(&self, policy: &Policy, kind: Kind, keep: bool) -> Timeouts {
+        let seconds = |rule| Duration::from_secs(u64::from(policy.get(rule)));
+        match (kind, keep) {
+            (Kind::Client, _) => self.config().client_timeouts,
+            (_, true) => Timeouts {
+                idle: seconds(Rule::KeepIdleTimeout),
+                absolute: seconds(Rule::KeepAbsoluteTimeout),
+            },
+            (_, false) => Timeouts {
+                idle: seconds(Rule::IdleTimeout),
+                absolute: seconds(Rule::AbsoluteTimeout),
+            },
+        }
+    }
+
+    fn server_value(&self, rule: Rule) -> u32 {
+        let config = self.config();
+        let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
+        match rule {
+            Rule::IdleTimeout => seconds(config.timeouts.idle),
+            Rule::AbsoluteTimeout => seconds(config.timeouts.absolute),
+            Rule::KeepIdleTimeout => seconds(config.keep_timeouts.idle),
+            Rule::KeepAbsoluteTimeout => seconds(config.keep_timeouts.absolute),
+            Rule::LockAfter => config.lock_after,
+            Rule::UnlockAfter => config.unlock_after.map_or(0, seconds),
+            Rule::PasswordMinLength => config.password_min_length,
+            // Out of the box there is no cap, and any number of addresses.
+            Rule::MostSessions
+            | Rule::WhenFull
+            | Rule::OneAddress
+            | Rule::ExemptServiceAccounts => 0,
+        }
+    }
+
+    /// What a user who has proven the password may choose from, where policy lets users choose; empty otherwise.
+    pub(super) async fn sessions_to_choose(&self, email: &str) -> Result<Vec<Session>, Error> {
+        let key = super::sign_in::account_key(email);
+        let found = db::users::find_by_email(self.db().reader(), &key)
+            .await
+            .map_err(|error| self.database_error(error))?;
+        let Some(user) = found else {
+            return Ok(Vec::new());
+        };
+        let place = PolicyPlace {
+            organisation: Some(user.organisation_id),
+            role: Some(user.role_key.clone()),
+        };
+        if self.policy_in(&place).await?.when_full() != WhenFull::Choose {
+            return Ok(Vec::new());
+        }
+        let query = SessionQuery {
+            filter: SessionFilter {
+                state: Some(State::Active),
+                ..SessionFilter::default()
+            },
+            page_size: PageSize::new(100).unwrap_or_default(),
+            ..SessionQuery::default()
+        };
+        let page =
+            db::session_list::own(self.db().reader(), user.id, None, &query, self.now()).await;
+        Ok(page.map_err(|error| self.database_error(error))?.items)
+    }
+
+    /// What applies in a place within the caller's reach.
+    pub async fn policy(&self, caller: &Caller, place: PolicyPlace) -> Result<Policy, Error> {
+        let place = self.within(caller, place).await?;
+        self.policy_in(&place).await
+    }
+
+    /// How many users would be refused at their next sign-in if this were the most sessions in a place.
+    pub async fn preview_policy(
+        &self,
+        caller: &Caller,
+        place: PolicyPlace,
+        most: u32,
+    ) -> Result<u64, Error> {
+        let place = self.within(caller, place).await?;
+        if most == 0 {
+            return Ok(0);
+        }
+        db::policies::users_with_more_than(self.db().reader(), &place, most)
+            .await
+            .map_err(|error| self.database_error(error))
+    }
+
+    /// Sets values for a place, or takes them away. All of them or none.
+    pub async fn set_policy(
+        &self,
+        caller: &Caller,
+        facts: &RequestFacts,
+        place: PolicyPlace,
+        values: Vec<(Rule, Option<u32>)>,
+    ) -> Result<Policy, Error> {
+        let about = event(
+            self.now(),
+            AuditAction::PolicyChanged,
+            AuditOutcome::Success,
+            Some(facts),
+        )
+        .by(caller.user_id(), caller.name());
+        let place = match self.within(caller, place).await {
+            Ok(place) => place,
+            Err(error) => {
+                let outcome = match error {
+                    Error::Forbidden => AuditOutcome::NotPermitted,
+                    _ => AuditOutcome::NotFound,
+                };
+                self.note_event(AuditRecord {
+                    outcome,
+                    organisation: Some(caller.organisation_id()),
+                    ..about
+                })
+                .await;
+                return Err(error);
+            }
+        };
+        for (rule, value) in &values {
+            if let Some(value) = value {
+                rule.check(i64::from(*value))?;
+            }
+        }
+        let planned = self.planned(&place, &values).await?;
+        for (idle, absolute) in [
+            (Rule::IdleTimeout, Rule::AbsoluteTimeout),
+            (Rule::KeepIdleTimeout, Rule::KeepAbsoluteTimeout),
+        ] {
+            if planned.get(idle) > planned.get(absolute) {
+                return Err(Error::Invalid(
+                    idle.field(),
+                    Problem::OutOfRange(idle.range().0, planned.get(absolute)),
+                ));
+            }
+        }
+        let about = AuditRecord {
+            organisation: place.organisation,
+            ..about
+        };
+        let to = place.clone();
+        self.write(move |tx, trail| {
+            Box::pin(async move {
+                let mut events = Vec::new();
+                for (rule, value) in values {
+                    db::policies::set(tx, &to, rule, value).await?;
+                    let value = value.map_or("as elsewhere".to_owned(), |value| value.to_string());
+                    let role = to.role.as_deref().map(|role| format!(" for {role}"));
+                    events.push(about.clone().with(format!(
+                        "{}: {value}{}",
+                        rule.as_str(),
+                        role.unwrap_or_default()
+                    )));
+                }
+                trail.append_all(tx, &events).await
+            })
+        })
+        .await?;
+        self.policy_in(&place).await
+    }
+
+    // What would apply with these values in place.
+    async fn planned(
+        &self,
+        place: &PolicyPlace,
+        values: &[(Rule, Option<u32>)],
+    ) -> Result<Policy, Error> {
+        let mut policy = self.policy_in(place).await?;
+        for value in &mut policy.0 {
+            if let Some((_, Some(new))) = values.iter().find(|(rule, _)| *rule == value.rule) {
+                value.value = *new;
+            }
+        }
+        Ok(policy)
+    }
+
+    // A place that the caller may manage. Whoever manages one organisation means that one.
+    async fn within(&self, caller: &Caller, place: PolicyPlace) -> Result<PolicyPlace, Error> {
+        let organisation = match (
+            caller.authorise(Permission::PolicyManage)?,
+            place.organisation,
+        ) {
+            (Scope::All, organisation) => organisation,
+            (Scope::Organisation(own), None) => Some(own),
+            (Scope::Organisation(own), Some(asked)) if own == asked => Some(own),
+            _ => return Err(Error::NotFound),
+        };
+        if let Some(organisation) = organisation {
+            let found = db::organisations::find(self.db().reader(), organisation)
+                .await
+                .map_err(|error| self.database_error(error))?;
+            if found.is_none() {
+                return Err(Error::NotFound);
+            }
+        }
+        match (&place.role, organisation) {
+            // A role of everybody everywhere would be one of several organisations.
+            (Some(_), None) => return Err(Error::Invalid(Field::Organisation, Problem::Missing)),
+            (Some(role), Some(organisation)) => {
+                let known = db::users::role_exists(self.db().reader(), role, organisation)
+                    .await
+                    .map_err(|error| self.database_error(error))?;
+                if !known {
+                    return Err(Error::Invalid(Field::Role, Problem::NotOffered));
+                }
+            }
+            _ => {}
+        }
+        Ok(PolicyPlace {
+            organisation,
+            role: place.role,
+        })
+    }
+}
