@@ -464,3 +464,34 @@ async fn my_sessions_begin_with_this_one_and_show_the_others_by_activity() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_found_by_its_new_text_and_no_longer_by_the_old_one() {
+    on_each(async |rig| {
+        let acme = rig.organisation("Acme").await;
+        let nora = rig.user(acme, "nora@acme.io").await;
+        let session = new_session(nora, acme, START);
+        rig.insert(&session, "nora@acme.io").await;
+        rig.sql("UPDATE session SET search_text = 'nora@acme.io\n192.0.2.7\n50% of_desk: a-b', name_key = '50% of_desk: a-b'").await;
+        // By testing rows, and by the search index.
+        for thresholds in [Thresholds::default(), Thresholds { small: 0, few: 0, ..Thresholds::default() }] {
+            let found = async |search: &str| {
+                let query = SessionQuery {
+                    filter: SessionFilter { search: search.into(), ..SessionFilter::default() },
+                    sort: SessionSort { key: SortKey::Name, descending: false },
+                    ..SessionQuery::default()
+                };
+                let page = session_list::list_by(rig.reader(), Scope::All, &query, START, thresholds).await.unwrap();
+                page.items.len()
+            };
+            for text in ["50% of", "of_desk: a-b", "desk: A", "acme.io", "192.0.2.7"] {
+                assert_eq!(found(text).await, 1, "{text}");
+            }
+            // What stands between words is no wildcard and no letter.
+            for text in ["firefox", "50_ of", "of.desk", "acmeqio", "acme%io"] {
+                assert_eq!(found(text).await, 0, "{text}");
+            }
+        }
+    })
+    .await;
+}

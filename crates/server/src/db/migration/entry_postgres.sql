@@ -1,6 +1,6 @@
 -- What stays the same of a session from its sign-in on, kept by triggers of `session`: PostgreSQL writes a
 -- changed row anew, and an entry for it into every index of its table. What lists are searched and sorted by
--- lies here, so that neither an end nor activity writes it again; and a search reads a table of a quarter
+-- lies here, so that neither an end nor activity writes it again; and a search reads a table of a third
 -- of the size.
 --
 -- The trigrams of pg_trgm know letters and digits only: of an address they see the numbers, not how they

@@ -1,0 +1,222 @@
+//! Which streams a list is made of, see `walk`.
+
+use rollcall_core::{Kind, SortKey};
+
+use super::{Stream, Walker, column};
+use crate::db::life;
+use crate::db::scope::Scope;
+use crate::db::session_list::ids::{Part, indexed};
+use crate::db::sql::Dialect;
+
+const ENDED: &str = " AND s.ended_at IS NOT NULL";
+
+impl Walker<'_> {
+    pub(super) fn streams(&self) -> Vec<Stream> {
+        let list = &self.list;
+        let mut streams = Vec::new();
+        match list.sort.key {
+            SortKey::CreatedAt if self.whole(&mut streams) => return streams,
+            SortKey::CreatedAt | SortKey::State | SortKey::Duration => self.halves(&mut streams),
+            SortKey::LastActivityAt => self.by_activity(&mut streams),
+            key => self.by_column(key, &mut streams),
+        }
+        let gone_have_a_place = list.part == Part::Ended
+            || (list.part == Part::All && list.sort.key == SortKey::Duration);
+        if self.gone_matters() && gone_have_a_place {
+            streams.push(Stream {
+                source: "gone s".to_owned(),
+                conditions: format!(
+                    "true{}{}{}",
+                    self.kind,
+                    self.search,
+                    self.within_reach("s.k", None)
+                ),
+                key: "s.k".to_owned(),
+                against: None,
+                descending: self.descending,
+            });
+        }
+        streams
+    }
+
+    /// Rows of both states by their creation, if an index has all that is asked for.
+    fn whole(&self, streams: &mut Vec<Stream>) -> bool {
+        let of_organisation = matches!(self.list.wanted.scope, Scope::Organisation(_));
+        if self.list.part != Part::All || (self.list.wanted.needle.is_some() && !of_organisation) {
+            return false;
+        }
+        let key = "s.created_at".to_owned();
+        streams.push(if of_organisation {
+            self.stream("session_by_organisation", key, None, &self.kind)
+        } else {
+            self.entry_stream("session_by_created", key, &self.kind)
+        });
+        true
+    }
+
+    fn stream(
+        &self,
+        index: &str,
+        key: String,
+        against: Option<&'static str>,
+        conditions: &str,
+    ) -> Stream {
+        let conditions = format!(
+            "{}{conditions}{}{}",
+            self.in_scope,
+            self.search,
+            self.within_reach(&key, against)
+        );
+        Stream {
+            source: indexed(self.dialect, index),
+            conditions,
+            key,
+            against,
+            descending: self.descending,
+        }
+    }
+
+    /// A stream of `Dialect::entry`.
+    fn entry_stream(&self, index: &str, key: String, conditions: &str) -> Stream {
+        Stream {
+            source: format!("{} s{}", self.dialect.entry(), self.dialect.by(index)),
+            conditions: format!(
+                "{}{conditions}{}{}",
+                self.in_scope,
+                self.entry_search,
+                self.within_reach(&key, None)
+            ),
+            key,
+            against: None,
+            descending: self.descending,
+        }
+    }
+
+    /// The last key, for a walk with a reach; begins with AND.
+    fn within_reach(&self, key: &str, against: Option<&str>) -> String {
+        if !self.bounded {
+            return String::new();
+        }
+        let sign = if self.descending { ">=" } else { "<=" };
+        match against {
+            None => format!(" AND {key} {sign} (SELECT k FROM bound)"),
+            // What runs against the key is bounded from the other side.
+            Some(column) => {
+                let sign = if self.descending { "<=" } else { ">=" };
+                format!(" AND {column} {sign} (SELECT {} - k FROM bound)", self.now)
+            }
+        }
+    }
+
+    /// What keeps rows without a stored end that have ended all the same out of the live ones; begins with AND.
+    fn not_gone(&self) -> &'static str {
+        if self.gone_matters() {
+            " AND s.id NOT IN (SELECT id FROM gone)"
+        } else {
+            ""
+        }
+    }
+
+    /// The condition of a part on an index that both states share; begins with AND.
+    fn state(&self, part: Part) -> String {
+        let ended = life::stored_end(self.dialect, "s.number");
+        match part {
+            Part::All => String::new(),
+            Part::Live => format!(" AND NOT {ended}{}", self.not_gone()),
+            Part::Ended => format!(" AND {ended}"),
+        }
+    }
+
+    /// The orders by time, in which ended rows lie far behind the others.
+    fn halves(&self, streams: &mut Vec<Stream>) {
+        let part = self.list.part;
+        if part != Part::Ended {
+            let (key, against) = match self.list.sort.key {
+                SortKey::Duration => (
+                    format!("({} - s.created_at)", self.now),
+                    Some("s.created_at"),
+                ),
+                _ => ("s.created_at".to_owned(), None),
+            };
+            let (index, state) = self.by_time(Part::Live);
+            let conditions = format!("{state}{}", self.kind);
+            streams.push(self.stream(index, key, against, &conditions));
+        }
+        if part == Part::Live {
+            return;
+        }
+        let (index, state, key) = match self.list.sort.key {
+            SortKey::Duration => (
+                "session_ended_by_duration",
+                ENDED.to_owned(),
+                "(s.ended_at - s.created_at)",
+            ),
+            _ => {
+                let (index, state) = self.by_time(Part::Ended);
+                (index, state, "s.created_at")
+            }
+        };
+        let conditions = format!("{state}{}", self.kind);
+        streams.push(self.stream(index, key.to_owned(), None, &conditions));
+    }
+
+    /// The index with the rows of a state by their creation, and the condition that leaves them.
+    fn by_time(&self, part: Part) -> (&'static str, String) {
+        if self.list.along_scope {
+            return ("session_by_organisation", self.state(part));
+        }
+        match part {
+            Part::Ended => ("session_ended_by_created", ENDED.to_owned()),
+            _ => (
+                "session_live_by_created",
+                format!(" AND s.ended_at IS NULL{}", self.not_gone()),
+            ),
+        }
+    }
+
+    fn by_activity(&self, streams: &mut Vec<Stream>) {
+        let mut push = |index, state: &str| {
+            let key = "s.last_activity_at".to_owned();
+            streams.push(self.stream(index, key, None, &format!("{state}{}", self.kind)));
+        };
+        let part = self.list.part;
+        match (self.dialect, part) {
+            (_, Part::Ended) => push("session_ended_by_activity", ENDED),
+            (Dialect::Sqlite, _) => push("session_by_activity", &self.state(part)),
+            (Dialect::Postgres, _) => {
+                let state = format!(" AND s.ended_at IS NULL{}", self.not_gone());
+                push("session_live_by_activity", &state);
+                if part == Part::All {
+                    push("session_ended_by_activity", ENDED);
+                }
+            }
+        }
+    }
+
+    /// The orders that have nothing to do with time: states share an index, in which the kind comes first.
+    fn by_column(&self, key: SortKey, streams: &mut Vec<Stream>) {
+        let index = format!("session_by_{}", name(key));
+        let state = self.state(self.list.part);
+        let kinds = match &self.list.wanted.filter.kind {
+            Some(kind) => std::slice::from_ref(kind),
+            None => Kind::ALL,
+        };
+        for kind in kinds {
+            // A word of ours, and part of what the statement is.
+            let conditions = format!(" AND s.kind = '{}'{state}", kind.as_str());
+            streams.push(self.entry_stream(&index, format!("s.{}", column(key)), &conditions));
+        }
+    }
+}
+
+/// How indexes call a column.
+fn name(key: SortKey) -> &'static str {
+    match key {
+        SortKey::CreatedAt | SortKey::State | SortKey::Duration => "created",
+        SortKey::LastActivityAt => "activity",
+        SortKey::Ip => "ip",
+        SortKey::Name => "name",
+        SortKey::User => "email",
+        SortKey::Browser => "browser",
+    }
+}
