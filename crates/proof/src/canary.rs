@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use aho_corasick::AhoCorasick;
@@ -16,6 +17,7 @@ use tokio::process::Command;
 use crate::place::Place;
 
 static SEEN: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+static FORGOTTEN: AtomicUsize = AtomicUsize::new(0);
 
 /// Writes a secret down.
 pub(crate) fn note(secret: &str) {
@@ -23,10 +25,18 @@ pub(crate) fn note(secret: &str) {
     seen.get_or_insert_default().insert(secret.to_owned());
 }
 
-/// How many secrets are written down.
+/// How many secrets have been written down.
 pub(crate) fn count() -> usize {
     let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    seen.as_ref().map_or(0, HashSet::len)
+    FORGOTTEN.load(Ordering::Relaxed) + seen.as_ref().map_or(0, HashSet::len)
+}
+
+/// Forgets what was written down, once the place where it could lie has been searched and removed: a thousand kills
+/// in fifty places see more secrets than can be sought after each of them.
+pub(crate) fn forget() {
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let gone = seen.take().map_or(0, |seen| seen.len());
+    FORGOTTEN.fetch_add(gone, Ordering::Relaxed);
 }
 
 /// Searches everything that a server has left in its folder and, on PostgreSQL, what `pg_dump` writes.

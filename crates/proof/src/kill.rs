@@ -156,6 +156,7 @@ pub(crate) async fn at_random(context: &Context) -> Result<Vec<String>> {
                 report.kills += 1;
             }
             report.finish(crowd).await?;
+            canary::forget();
         }
         if report.kills > 0 {
             lines.push(format!(

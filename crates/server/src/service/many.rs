@@ -263,8 +263,13 @@ impl Service {
                         Ok(ended)
                     })
                 },
-                // What is in memory is compared with the epochs anew.
-                |service, _| service.inner.cache.authority_changed(),
+                |service, _| {
+                    // What is in memory is compared with the epochs anew.
+                    service.inner.cache.authority_changed();
+                    // Lists are slower while rows have not followed; a failure is in the log, and the next sweep goes on.
+                    let sweeper = service.clone();
+                    tokio::spawn(async move { sweeper.sweep().await });
+                },
             )
             .await?;
         Ok(EndResult {
