@@ -31,8 +31,7 @@ pub async fn sweep_expired(
 }
 
 /// Ends up to `limit` sessions that the epoch of their user, organisation or the installation ended, as
-/// of that epoch, and marks epochs that have nothing left to do as settled. Costs next to nothing
-/// where all are.
+/// of that epoch. Costs next to nothing where all are settled.
 pub async fn sweep_epochs(
     connection: &impl ConnectionTrait,
     limit: u64,
@@ -55,7 +54,6 @@ pub async fn sweep_epochs(
         write_ends(&mut sql, dialect, &rows);
         swept.extend(answer(sql, connection).await?);
     }
-    settle(connection).await?;
     Ok(swept)
 }
 
@@ -118,8 +116,9 @@ async fn answer(mut sql: Sql, connection: &impl ConnectionTrait) -> Result<Vec<S
 }
 
 /// Marks as settled what has no session left to end. The rows are locked before they are judged: a
-/// session that is stored meanwhile clears the mark after us.
-async fn settle(connection: &impl ConnectionTrait) -> Result<(), DbError> {
+/// session that is stored meanwhile clears the mark after us. To be called once everything is swept: who signs in locks
+/// the counters first and the user then, and so must we.
+pub async fn settle(connection: &impl ConnectionTrait) -> Result<(), DbError> {
     let killed = [
         (
             r#""user""#,

@@ -11,7 +11,7 @@ use rollcall_core::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::extract::{Asking, Body, Id, NoParameters};
+use super::extract::{Body, Id, NoParameters, SignedIn};
 use super::respond::Json;
 use crate::error::{ApiError, ProblemDocument};
 
@@ -39,7 +39,7 @@ pub(super) struct PreviewRequest {
     )
 )]
 pub(super) async fn preview(
-    asking: Asking,
+    asking: SignedIn,
     _: NoParameters,
     Body(request): Body<PreviewRequest>,
 ) -> Result<Json<EndRun>, ApiError> {
@@ -83,7 +83,7 @@ pub(super) struct EndPreviewedRequest {
     )
 )]
 pub(super) async fn end(
-    asking: Asking,
+    asking: SignedIn,
     _: NoParameters,
     Body(request): Body<EndPreviewedRequest>,
 ) -> Result<Response, ApiError> {
@@ -108,7 +108,7 @@ pub(super) async fn end(
     )
 )]
 pub(super) async fn progress(
-    asking: Asking,
+    asking: SignedIn,
     Id(id): Id<EndPreviewId>,
     _: NoParameters,
 ) -> Result<Json<EndRun>, ApiError> {
@@ -158,7 +158,7 @@ pub(super) struct EndSummary {
     )
 )]
 pub(super) async fn end_all(
-    asking: Asking,
+    asking: SignedIn,
     _: NoParameters,
     Body(request): Body<EndAllRequest>,
 ) -> Result<Json<EndSummary>, ApiError> {

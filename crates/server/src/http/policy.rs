@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{Asking, Body, NoParameters, Parameters};
+use super::extract::{Body, NoParameters, Parameters, SignedIn};
 use super::respond::Json;
 use crate::error::{ApiError, ProblemDocument};
 
@@ -97,7 +97,7 @@ fn read(rule: Rule, value: &Value) -> Result<Option<u32>, ApiError> {
     )
 )]
 pub(super) async fn find(
-    asking: Asking,
+    asking: SignedIn,
     parameters: Parameters,
 ) -> Result<Json<PolicyDocument>, ApiError> {
     let mut place = PolicyPlace {
@@ -162,7 +162,7 @@ impl PolicyChange {
     )
 )]
 pub(super) async fn change(
-    asking: Asking,
+    asking: SignedIn,
     _: NoParameters,
     Body(change): Body<PolicyChange>,
 ) -> Result<Json<PolicyDocument>, ApiError> {
@@ -188,7 +188,7 @@ pub(super) struct PolicyPreview {
     )
 )]
 pub(super) async fn preview(
-    asking: Asking,
+    asking: SignedIn,
     _: NoParameters,
     Body(change): Body<PolicyChange>,
 ) -> Result<Json<PolicyPreview>, ApiError> {

@@ -31,6 +31,7 @@ impl Service {
                         Box::pin(async move {
                             let mut swept = db::sessions::sweep_epochs(tx, BATCH).await?;
                             swept.extend(db::sessions::sweep_expired(tx, now, BATCH).await?);
+                            db::sessions::settle(tx).await?;
                             let events: Vec<_> = swept.iter().map(swept_event).collect();
                             trail.append_all(tx, &events).await?;
                             Ok(swept)

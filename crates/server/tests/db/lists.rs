@@ -208,6 +208,7 @@ async fn lists_counts_and_cards_say_what_state_at_says_before_during_and_after_a
             let more = write_db!(rig, |c| {
                 let mut swept = db::sessions::sweep_expired(c, now, 20).await?;
                 swept.extend(db::sessions::sweep_epochs(c, 20).await?);
+                db::sessions::settle(c).await?;
                 Ok(swept)
             })
             .unwrap();

@@ -239,6 +239,7 @@ async fn ending_touching_and_sweeping_find_their_rows_by_an_index() {
     let _ = db::sessions::touch(&watcher, &[touch]).await;
     let _ = db::sessions::sweep_expired(&watcher, START, 100).await;
     let _ = db::sessions::sweep_epochs(&watcher, 100).await;
+    let _ = db::sessions::settle(&watcher).await;
     let _ = db::sessions::purge_ended(&watcher, START, 100).await;
     let seen = watcher.seen.lock().unwrap().len();
     assert!(seen >= 6, "only {seen} statements");
