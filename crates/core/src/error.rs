@@ -48,6 +48,18 @@ words!(
         Action = "action",
         /// An outcome in a filter.
         Outcome = "outcome",
+        /// Who did it, in a filter.
+        Actor = "actor",
+        /// To whom it was done, in a filter.
+        Target = "target",
+        /// An address or a range of addresses.
+        Ip = "ip",
+        /// The first moment of a range.
+        From = "from",
+        /// The moment that a range ends before.
+        Until = "until",
+        /// How a file is to be written.
+        Format = "format",
         /// What to leave out.
         Except = "except",
         /// What to take in.
@@ -214,7 +226,7 @@ impl fmt::Display for Error {
             Self::Forbidden => "You are not allowed to do this. Ask an administrator for the permission.",
             Self::ForeignOrigin => "This request came from another site and was refused.",
             Self::NotFound => "There is nothing here, or it is not yours to see.",
-            Self::SessionNotActive => "This session is not active any more; there is nothing to end.",
+            Self::SessionNotActive => "This session is not active any more.",
             Self::EmailTaken => "Another user has this e-mail. Choose another.",
             Self::Invalid(field, problem) => return write!(f, "{} {problem}.", field.as_str()),
             Self::AmbiguousCredentials => {

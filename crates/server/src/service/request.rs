@@ -9,16 +9,18 @@ use std::sync::{Mutex, PoisonError};
 use rollcall_core::backend::{Answer, Backend};
 use rollcall_core::{
     AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, EndResult, Error, Kind,
-    LastEnd, Me, OwnScope, Page, Session, SessionId, SessionQuery, SessionStats, SignIn,
-    Surroundings, Timestamp, UserId,
+    LastEnd, Me, OwnScope, Page, Session, SessionFilter, SessionId, SessionQuery, SessionStats,
+    SignIn, Surroundings, Timestamp, UserId,
 };
 
 use super::audit::event;
 use super::authenticate::Authentication;
 use super::caller::Caller;
+use super::export::{AfterSession, Whose};
 use super::facts::{Presented, RequestFacts};
 use super::token::Token;
 use super::{Service, zones};
+use crate::db::audit::After;
 
 /// The door that a request came through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -196,6 +198,66 @@ impl RequestBackend {
         self.noted(work.await)
     }
 
+    /// Begins to take sessions away as a file; `what` is the format and the filters, for the audit trail.
+    pub async fn begin_sessions_export(
+        &self,
+        whose: Whose,
+        what: &str,
+    ) -> Result<AfterSession, Error> {
+        let work = async {
+            let caller = self.signed_in()?;
+            self.service
+                .begin_sessions_export(caller, &self.facts, whose, what)
+                .await
+        };
+        self.noted(work.await)
+    }
+
+    /// The next part of it. An export ends with its session, as every stream does.
+    pub async fn export_sessions(
+        &self,
+        whose: Whose,
+        filter: &SessionFilter,
+        from: AfterSession,
+    ) -> Result<(Vec<Session>, Option<AfterSession>), Error> {
+        let work = async {
+            let caller = self.service.as_of_now(self.signed_in()?).await?;
+            self.service
+                .export_sessions(&caller, whose, filter, from)
+                .await
+        };
+        self.noted(work.await)
+    }
+
+    /// Begins to take audit events away as a file; `what` as for sessions.
+    pub async fn begin_audit_export(&self, what: &str) -> Result<(), Error> {
+        let work = async {
+            let caller = self.signed_in()?;
+            self.service
+                .begin_audit_export(caller, &self.facts, what)
+                .await
+        };
+        self.noted(work.await)
+    }
+
+    /// The next part of it.
+    pub async fn export_audit(
+        &self,
+        query: &AuditQuery,
+        after: Option<After>,
+    ) -> Result<(Vec<AuditEvent>, Option<After>), Error> {
+        let work = async {
+            let caller = self.service.as_of_now(self.signed_in()?).await?;
+            self.service.export_audit(&caller, query, after).await
+        };
+        self.noted(work.await)
+    }
+
+    /// Now, by the service's clock.
+    pub fn now(&self) -> Timestamp {
+        self.service.now()
+    }
+
     /// The caller, whose password need not be changed first.
     pub fn signed_in(&self) -> Result<&Caller, Error> {
         let caller = self.anyone_signed_in()?;
@@ -369,6 +431,14 @@ impl Backend for RequestBackend {
 
     fn find_own_session(&self, id: SessionId) -> Answer<'_, Session> {
         self.answer(async move { self.service.find_own_session(self.signed_in()?, id).await })
+    }
+
+    fn rename_own_session(&self, id: SessionId, name: String) -> Answer<'_, Session> {
+        self.answer(async move {
+            self.service
+                .rename_own_session(self.signed_in()?, &self.facts, id, &name)
+                .await
+        })
     }
 
     fn end_own_session(&self, id: SessionId) -> Answer<'_, EndResult> {

@@ -8,6 +8,7 @@
 mod support;
 
 mod audit;
+mod audit_list;
 mod audit_verify;
 mod authority;
 mod backup;
@@ -16,6 +17,7 @@ mod contract;
 mod credentials;
 mod database_away;
 mod ending;
+mod exports;
 mod faults;
 mod first_start;
 mod guessing;
@@ -29,6 +31,7 @@ mod pages;
 mod parser_properties;
 mod parsers;
 mod passwords;
+mod renaming;
 mod roles;
 mod rotation;
 mod rotation_model;
