@@ -1,5 +1,6 @@
 //! One page per file: load, then compose.
 
+pub(crate) mod audit;
 pub(crate) mod end_own_session;
 pub(crate) mod end_own_sessions;
 pub(crate) mod end_session;
@@ -7,6 +8,7 @@ pub(crate) mod forgot_password;
 pub(crate) mod home;
 pub(crate) mod my_sessions;
 pub(crate) mod not_found;
+pub(crate) mod rename_session;
 pub(crate) mod security;
 pub(crate) mod session;
 pub(crate) mod sessions;

@@ -6,7 +6,7 @@ use leptos::html;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
-use rollcall_core::{PageNumber, PageSize, SessionQuery, words};
+use rollcall_core::{Page, PageNumber, PageSize, query, words};
 
 use crate::routes;
 
@@ -15,8 +15,12 @@ use crate::routes;
 pub(crate) struct Paging {
     /// The path of the list.
     pub path: &'static str,
-    /// What is shown.
-    pub query: SessionQuery,
+    /// The query of the list, without its page.
+    pub query: String,
+    /// The page that is shown.
+    pub page: u32,
+    /// Rows on it.
+    pub page_size: u32,
     /// How many match.
     pub total: u64,
     /// Whether that is all of them.
@@ -24,25 +28,39 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
-    fn pages(&self) -> u64 {
-        self.total
-            .div_ceil(u64::from(self.query.page_size.get()))
-            .max(1)
+    /// The paging of this page of a list at `path`, asked for by `query`.
+    pub(crate) fn of<T>(path: &'static str, query: &str, page: &Page<T>) -> Self {
+        Self {
+            path,
+            query: routes::without_page(query),
+            page: page.page,
+            page_size: page.page_size,
+            total: page.total,
+            exact: page.total_is_exact,
+        }
     }
 
-    fn address(&self, page: u64) -> String {
-        let page = u32::try_from(page)
-            .ok()
-            .and_then(PageNumber::new)
-            .unwrap_or_default();
-        routes::with_query(
-            self.path,
-            &SessionQuery {
-                page,
-                ..self.query.clone()
+    fn pages(&self) -> u64 {
+        self.total.div_ceil(u64::from(self.page_size)).max(1)
+    }
+
+    // As `to_query` writes it: what differs from the start, the page and then its size.
+    fn address(&self, page: u64, page_size: u32) -> String {
+        let mut text = self.query.clone();
+        let mut add = |name: &str, value: String| {
+            if !text.is_empty() {
+                text.push('&');
             }
-            .to_query(),
-        )
+            text.push_str(name);
+            text.push_str(&value);
+        };
+        if page != u64::from(PageNumber::default().get()) {
+            add("page=", page.to_string());
+        }
+        if page_size != PageSize::default().get() {
+            add("page_size=", page_size.to_string());
+        }
+        routes::with_query(self.path, &text)
     }
 }
 
@@ -65,7 +83,7 @@ fn offered(current: u64, pages: u64) -> Vec<Option<u64>> {
     list
 }
 
-/// The pager of a list of sessions.
+/// The pager of a list.
 #[component]
 pub(crate) fn Pager(
     /// What is shown.
@@ -74,7 +92,8 @@ pub(crate) fn Pager(
     #[prop(optional)]
     count: Option<AnyView>,
 ) -> impl IntoView {
-    let (pages, current) = (paging.pages(), u64::from(paging.query.page.get()));
+    let (pages, current) = (paging.pages(), u64::from(paging.page));
+    let size = paging.page_size;
     let total = words::grouped(i64::try_from(paging.total).unwrap_or(i64::MAX));
     let total = match (paging.exact, paging.total) {
         (true, 1) => "Total 1 item".to_owned(),
@@ -84,7 +103,7 @@ pub(crate) fn Pager(
     let step = |label: &'static str, sign: &'static str, page: u64, there: bool| {
         if there {
             Either::Left(
-                view! { <a href=paging.address(page) aria-label=label title=label data-noscroll>{sign}</a> },
+                view! { <a href=paging.address(page, size) aria-label=label title=label data-noscroll>{sign}</a> },
             )
         } else {
             Either::Right(view! { <span class="off" aria-hidden="true">{sign}</span> })
@@ -97,7 +116,7 @@ pub(crate) fn Pager(
                 let text = words::grouped(i64::try_from(page).unwrap_or(i64::MAX));
                 let here = (page == current).then_some("page");
                 let label = format!("Page {text}");
-                view! { <a href=paging.address(page) aria-current=here aria-label=label data-noscroll>{text}</a> }.into_any()
+                view! { <a href=paging.address(page, size) aria-current=here aria-label=label data-noscroll>{text}</a> }.into_any()
             }
             None => view! { <span class="off">"…"</span> }.into_any(),
         })
@@ -111,8 +130,11 @@ pub(crate) fn Pager(
     );
     let next = step("Next page", "›", current + 1, current < pages);
     let last = step("Last page", "»", pages, current < pages && paging.exact);
-    let for_size = hidden(&paging.query, "page_size");
-    let for_jump = hidden(&paging.query, "");
+    let for_size = hidden(&paging.query, None);
+    let for_jump = hidden(
+        &paging.query,
+        (size != PageSize::default().get()).then_some(size),
+    );
     let path = paging.path;
     let navigate = use_navigate();
     // Forms follow the same links that the numbers do, so that one view has one address.
@@ -128,15 +150,9 @@ pub(crate) fn Pager(
         let rows = event_target_value(&event)
             .parse()
             .ok()
-            .and_then(PageSize::new);
-        let there = shown.with_value(|shown| {
-            let query = SessionQuery {
-                page: PageNumber::default(),
-                page_size: rows.unwrap_or_default(),
-                ..shown.query.clone()
-            };
-            routes::with_query(shown.path, &query.to_query())
-        });
+            .and_then(PageSize::new)
+            .unwrap_or_default();
+        let there = shown.with_value(|shown| shown.address(1, rows.get()));
         go.with_value(|go| go(there));
     };
     let wanted = NodeRef::<html::Input>::new();
@@ -146,11 +162,10 @@ pub(crate) fn Pager(
             .and_then(|field| field.value().parse::<u64>().ok());
         if let Some(page) = page {
             event.prevent_default();
-            let there = shown.with_value(|shown| shown.address(page.clamp(1, pages)));
+            let there = shown.with_value(|shown| shown.address(page.clamp(1, pages), size));
             go.with_value(|go| go(there));
         }
     };
-    let size = paging.query.page_size.get();
     let sizes = PageSize::OFFERED
         .map(|rows| view! { <option value=rows.to_string() selected=rows == size>{format!("{rows} per page")}</option> })
         .collect_view();
@@ -188,17 +203,13 @@ pub(crate) fn Pager(
     }
 }
 
-// What a form of the pager sends along: all of the query but its page and what the form itself asks.
-fn hidden(query: &SessionQuery, without: &str) -> AnyView {
-    let query = SessionQuery {
-        page: PageNumber::default(),
-        ..query.clone()
-    }
-    .to_query();
-    rollcall_core::query::pairs(&query)
+// What a form of the pager sends along, besides what it asks.
+fn hidden(query: &str, page_size: Option<u32>) -> AnyView {
+    let size = page_size.map(|rows| ("page_size".to_owned(), rows.to_string()));
+    query::pairs(query)
         .unwrap_or_default()
         .into_iter()
-        .filter(|(name, _)| name != without)
+        .chain(size)
         .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
         .collect_view()
         .into_any()
@@ -223,5 +234,24 @@ mod tests {
         assert_eq!(text(1, 4_892), "1 2 3 … 4892");
         assert_eq!(text(50, 100), "1 … 48 49 50 51 52 … 100");
         assert_eq!(text(100, 100), "1 … 98 99 100");
+    }
+
+    #[test]
+    fn a_page_has_the_address_that_its_query_writes() {
+        let query =
+            rollcall_core::SessionQuery::parse("q=a%26b&sort=-name&page=3&page_size=20").unwrap();
+        let page = Page::<()> {
+            items: Vec::new(),
+            total: 100,
+            total_is_exact: true,
+            page: 3,
+            page_size: 20,
+            as_of: rollcall_core::Timestamp(0),
+        };
+        let paging = Paging::of("/sessions", &query.to_query(), &page);
+        assert_eq!(paging.address(3, 20), routes::sessions(&query));
+        assert_eq!(paging.address(1, 10), "/sessions?q=a%26b&sort=-name");
+        let start = Paging::of("/sessions", "page=3", &page);
+        assert_eq!(start.address(1, 10), "/sessions");
     }
 }
