@@ -40,6 +40,8 @@ test("the trail tells in words who did what, with details and links on demand", 
   await expect(page).toHaveURL(/\/audit\?session=/);
   await expect(events(page).filter({ hasText: "Bo Member began a session" })).toHaveCount(1);
   await expect(filter(page).getByRole("textbox", { name: "Session" })).not.toHaveValue("");
+  // What was open belonged to another list.
+  await expect(page.getByText("Request", { exact: true }).filter({ visible: true })).toHaveCount(0);
   await events(page).first().getByText("ended a session of").click();
   await events(page).first().getByRole("link", { name: "Session", exact: true }).click();
   await expect(page.getByRole("heading", { name: /Bo Member: Firefox on Linux/ })).toBeVisible();

@@ -73,6 +73,13 @@ mod real {
         }
     }
 
+    /// Closes everything that was opened in a list: what stands there now is something else.
+    pub(crate) fn close_details() {
+        while let Ok(Some(open)) = document().query_selector("main details[open]") {
+            let _ = open.remove_attribute("open");
+        }
+    }
+
     /// Focuses the first row of the table.
     pub(crate) fn focus_first_row() {
         let first = document().query_selector("tbody tr a").ok().flatten();
@@ -102,6 +109,7 @@ mod real {
         false
     }
     pub(crate) fn focus_first_row() {}
+    pub(crate) fn close_details() {}
 }
 
 pub(crate) use real::*;

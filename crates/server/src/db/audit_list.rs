@@ -5,17 +5,18 @@
 //! has is counted up to `SMALL`. Times and ranges of addresses do not come in that order: few are sorted, and many
 //! are met soon by going along the numbers.
 
-use rollcall_core::{
-    Actor, AuditAction, AuditEvent, AuditOutcome, AuditQuery, OrganisationId, OrganisationRef,
-    Page, SessionId, Timestamp, UserId, UserRef, Who,
-};
-use sea_orm::{ConnectionTrait, DbErr};
+mod conditions;
+mod row;
+
+use rollcall_core::{AuditEvent, AuditOutcome, AuditQuery, Page, Timestamp, Who};
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::audit::head;
 use super::error::DbError;
 use super::scope::Scope;
 use super::sql::{Dialect, Row, Sql};
+use conditions::ids;
 
 /// Totals are exact up to here.
 const COUNTED: u64 = 10_000;
@@ -87,7 +88,7 @@ pub async fn list(
         (numbers, found.min(COUNTED), found <= COUNTED)
     };
     Ok(Page {
-        items: read(connection, scope, &numbers).await?,
+        items: row::read(connection, scope, &numbers).await?,
         total,
         total_is_exact,
         page: query.page.get(),
@@ -118,7 +119,7 @@ pub async fn list_after(
             before: *last,
             ..after
         });
-    Ok((read(connection, scope, &numbers).await?, next))
+    Ok((row::read(connection, scope, &numbers).await?, next))
 }
 
 impl<'a> Wanted<'a> {
@@ -322,130 +323,6 @@ impl<'a> Wanted<'a> {
             })
             .collect()
     }
-
-    /// The indexes of a way, and what leads into each.
-    fn branches(&self, sql: &mut Sql, way: Way) -> Vec<(&'static str, String)> {
-        let each = |sql: &mut Sql, ids: &Option<Vec<Uuid>>, column: &str, index: &'static str| {
-            let ids = ids.as_deref().unwrap_or_default().iter();
-            let branch = |id: &Uuid| (index, format!("e.{column} = {}", sql.place(*id)));
-            ids.map(branch).collect::<Vec<_>>()
-        };
-        const ACTOR: (&str, &str) = ("actor_id", "audit_event_by_actor");
-        const TARGET: (&str, &str) = ("target_id", "audit_event_by_target");
-        let branches = match way {
-            Way::Session => {
-                let id = self.query.session.map(|id| vec![id.0]);
-                each(sql, &id, "session_id", "audit_event_by_session")
-            }
-            Way::User => {
-                let mut both = each(sql, &self.user_as_actor, ACTOR.0, ACTOR.1);
-                both.extend(each(sql, &self.user_as_target, TARGET.0, TARGET.1));
-                both
-            }
-            Way::Actor => each(sql, &self.actor, ACTOR.0, ACTOR.1),
-            Way::Target => each(sql, &self.target, TARGET.0, TARGET.1),
-            Way::Address => vec![("audit_event_by_address", self.address(sql))],
-            Way::Outcome => vec![(
-                "audit_event_by_outcome",
-                // The second half is what the index is of.
-                format!("{} AND e.outcome <> 'success'", self.outcome(sql)),
-            )],
-            Way::Action => vec![("audit_event_by_action", self.action(sql))],
-            Way::Time => vec![("audit_event_by_time", self.at(sql))],
-            Way::Organisation => vec![("audit_event_by_organisation", self.reach(sql))],
-            Way::All => vec![("", "true".to_owned())],
-        };
-        if branches.is_empty() {
-            // A user whom nobody knows.
-            return vec![("", "false".to_owned())];
-        }
-        branches
-    }
-
-    /// Every condition on an event `e`, each with AND before it.
-    fn conditions(&self, sql: &mut Sql) -> String {
-        let mut all = String::new();
-        let mut and = |condition: String| {
-            if !condition.is_empty() {
-                all.push_str(" AND ");
-                all.push_str(&condition);
-            }
-        };
-        and(self.reach(sql));
-        if self.query.user.is_some() {
-            and(format!(
-                "({} OR {})",
-                among(sql, "e.actor_id", &self.user_as_actor),
-                among(sql, "e.target_id", &self.user_as_target)
-            ));
-        }
-        if self.actor.is_some() {
-            and(among(sql, "e.actor_id", &self.actor));
-        }
-        if self.target.is_some() {
-            and(among(sql, "e.target_id", &self.target));
-        }
-        if let Some(session) = self.query.session {
-            and(format!("e.session_id = {}", sql.place(session.0)));
-        }
-        and(self.action(sql));
-        and(self.outcome(sql));
-        and(self.address(sql));
-        and(self.at(sql));
-        all
-    }
-
-    fn reach(&self, sql: &mut Sql) -> String {
-        match self.scope {
-            Scope::All => String::new(),
-            Scope::Organisation(organisation) => {
-                format!("e.organisation_id = {}", sql.place(organisation.0))
-            }
-            Scope::User(user) => {
-                let place = sql.place(user.0);
-                format!("(e.target_id = {place} OR e.actor_id = {place})")
-            }
-        }
-    }
-
-    fn action(&self, sql: &mut Sql) -> String {
-        match self.query.action {
-            Some(action) => format!("e.action = {}", sql.place(action.as_str())),
-            None => String::new(),
-        }
-    }
-
-    fn outcome(&self, sql: &mut Sql) -> String {
-        match self.query.outcome {
-            Some(outcome) => format!("e.outcome = {}", sql.place(outcome.as_str())),
-            None => String::new(),
-        }
-    }
-
-    fn address(&self, sql: &mut Sql) -> String {
-        let Some(range) = self.query.ip else {
-            return String::new();
-        };
-        let (first, last) = range.bounds();
-        let first = sql.place(first.to_vec());
-        if range.is_single() {
-            return format!("e.ip_bytes = {first}");
-        }
-        let last = sql.place(last.to_vec());
-        format!("e.ip_bytes >= {first} AND e.ip_bytes <= {last}")
-    }
-
-    fn at(&self, sql: &mut Sql) -> String {
-        let mut bound = |at: Option<Timestamp>, sign: &str| {
-            at.map(|at| format!("e.at {sign} {}", sql.place(at.0)))
-        };
-        let bounds = [bound(self.query.from, ">="), bound(self.query.until, "<")];
-        bounds
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join(" AND ")
-    }
 }
 
 // Each stream by itself, as far as it is needed.
@@ -459,15 +336,6 @@ fn from(connection: &impl ConnectionTrait, index: &str) -> String {
         return "audit_event e".to_owned();
     }
     format!("audit_event e{}", Dialect::of(connection).by(index))
-}
-
-fn among(sql: &mut Sql, column: &str, ids: &Option<Vec<Uuid>>) -> String {
-    let ids = ids.as_deref().unwrap_or_default();
-    if ids.is_empty() {
-        return "false".to_owned();
-    }
-    let places: Vec<_> = ids.iter().map(|id| sql.place(*id)).collect();
-    format!("{column} IN ({})", places.join(", "))
 }
 
 async fn count(
@@ -486,111 +354,4 @@ async fn count(
         Some(row) => Ok(Row(&row).get::<i64>("found")?.cast_unsigned()),
         None => Ok(0),
     }
-}
-
-/// The users that are meant, as far as they may be asked for. Several had one e-mail if some were deleted.
-async fn ids(
-    connection: &impl ConnectionTrait,
-    scope: Scope,
-    who: &Option<Who>,
-    only_own: bool,
-) -> Result<Option<Vec<Uuid>>, DbError> {
-    let Some(who) = who else { return Ok(None) };
-    let mut sql = Sql::new(connection, r#"SELECT u.id AS id FROM "user" u WHERE "#);
-    match who {
-        Who::Id(id) if scope == Scope::All || !only_own => return Ok(Some(vec![id.0])),
-        Who::Id(id) => sql.push("u.id = ").bind(id.0),
-        Who::Email(email) => sql.push("u.email = ").bind(email.as_str()),
-    };
-    match scope {
-        Scope::All => {}
-        Scope::Organisation(organisation) => {
-            sql.push(" AND u.organisation_id = ").bind(organisation.0);
-        }
-        Scope::User(user) => {
-            sql.push(" AND u.id = ").bind(user.0);
-        }
-    }
-    let rows = sql.all(connection).await?;
-    let ids = rows.iter().map(|row| Row(row).uuid("id"));
-    Ok(Some(ids.collect::<Result<_, _>>()?))
-}
-
-/// The events with these numbers, in the order of the numbers here.
-async fn read(
-    connection: &impl ConnectionTrait,
-    scope: Scope,
-    numbers: &[i64],
-) -> Result<Vec<AuditEvent>, DbError> {
-    if numbers.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut sql = Sql::new(
-        connection,
-        r#"SELECT e.*, t.service_account AS service_account, a.organisation_id AS actor_organisation, o.name AS organisation_name
-           FROM audit_event e LEFT JOIN "user" t ON t.id = e.target_id LEFT JOIN "user" a ON a.id = e.actor_id
-           LEFT JOIN organisation o ON o.id = e.organisation_id WHERE e.sequence IN ("#,
-    );
-    for (index, number) in numbers.iter().enumerate() {
-        if index > 0 {
-            sql.push(", ");
-        }
-        sql.bind(*number);
-    }
-    sql.push(") ORDER BY e.sequence DESC");
-    let rows = sql.all(connection).await?;
-    rows.iter()
-        .map(|row| Ok(event(&Row(row), scope)?))
-        .collect()
-}
-
-fn event(row: &Row<'_>, scope: Scope) -> Result<AuditEvent, DbErr> {
-    let organisation: Option<Uuid> = row.get("organisation_id")?;
-    let actor_organisation: Option<Uuid> = row.get("actor_organisation")?;
-    let actor_id: Option<Uuid> = row.get("actor_id")?;
-    let actor_name: String = row.get("actor_name")?;
-    let actor = match actor_id {
-        Some(id) if scope == Scope::All || actor_organisation == organisation => Some(Actor {
-            id: Some(UserId(id)),
-            name: actor_name,
-        }),
-        Some(_) => Some(super::records::foreign_actor()),
-        None if actor_name.is_empty() => None,
-        None => Some(Actor {
-            id: None,
-            name: actor_name,
-        }),
-    };
-    let target = match row.get::<Option<Uuid>>("target_id")? {
-        None => None,
-        Some(id) => Some(UserRef {
-            id: UserId(id),
-            email: row.get("target_email")?,
-            name: row.get("target_name")?,
-            service_account: row.get::<Option<bool>>("service_account")?.unwrap_or(false),
-        }),
-    };
-    let organisation = match organisation {
-        None => None,
-        Some(id) => Some(OrganisationRef {
-            id: OrganisationId(id),
-            name: row
-                .get::<Option<String>>("organisation_name")?
-                .unwrap_or_default(),
-        }),
-    };
-    Ok(AuditEvent {
-        sequence: row.get("sequence")?,
-        at: row.time("at")?,
-        actor,
-        target,
-        organisation,
-        action: row.word("action", AuditAction::from_name)?,
-        outcome: row.word("outcome", AuditOutcome::from_name)?,
-        session: row.get::<Option<Uuid>>("session_id")?.map(SessionId),
-        detail: row.get("detail")?,
-        ip: row.get("ip")?,
-        user_agent: row.get("user_agent")?,
-        request_id: row.get("request_id")?,
-    })
 }

@@ -5,10 +5,10 @@ use rollcall_core::{
     SessionId, State, Timestamp,
 };
 
-use super::Service;
 use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
+use super::{RequestBackend, Service};
 use crate::db::audit::{After, AuditRecord};
 use crate::db::{self, Scope};
 
@@ -130,6 +130,63 @@ impl Service {
         };
         self.write(move |tx, trail| Box::pin(async move { trail.append(tx, &record).await }))
             .await
+    }
+}
+
+impl RequestBackend {
+    /// Begins to take sessions away as a file; `what` is the format and the filters, for the audit trail.
+    pub async fn begin_sessions_export(
+        &self,
+        whose: Whose,
+        what: &str,
+    ) -> Result<AfterSession, Error> {
+        let work = async {
+            let caller = self.signed_in()?;
+            self.service
+                .begin_sessions_export(caller, &self.facts, whose, what)
+                .await
+        };
+        self.noted(work.await)
+    }
+
+    /// The next part of it. An export ends with its session, as every stream does.
+    pub async fn export_sessions(
+        &self,
+        whose: Whose,
+        filter: &SessionFilter,
+        from: AfterSession,
+    ) -> Result<(Vec<Session>, Option<AfterSession>), Error> {
+        let work = async {
+            let caller = self.service.as_of_now(self.signed_in()?).await?;
+            self.service
+                .export_sessions(&caller, whose, filter, from)
+                .await
+        };
+        self.noted(work.await)
+    }
+
+    /// Begins to take audit events away as a file; `what` as for sessions.
+    pub async fn begin_audit_export(&self, what: &str) -> Result<(), Error> {
+        let work = async {
+            let caller = self.signed_in()?;
+            self.service
+                .begin_audit_export(caller, &self.facts, what)
+                .await
+        };
+        self.noted(work.await)
+    }
+
+    /// The next part of it.
+    pub async fn export_audit(
+        &self,
+        query: &AuditQuery,
+        after: Option<After>,
+    ) -> Result<(Vec<AuditEvent>, Option<After>), Error> {
+        let work = async {
+            let caller = self.service.as_of_now(self.signed_in()?).await?;
+            self.service.export_audit(&caller, query, after).await
+        };
+        self.noted(work.await)
     }
 }
 

@@ -9,18 +9,16 @@ use std::sync::{Mutex, PoisonError};
 use rollcall_core::backend::{Answer, Backend};
 use rollcall_core::{
     AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, EndResult, Error, Kind,
-    LastEnd, Me, OwnScope, Page, Session, SessionFilter, SessionId, SessionQuery, SessionStats,
-    SignIn, Surroundings, Timestamp, UserId,
+    LastEnd, Me, OwnScope, Page, Session, SessionId, SessionQuery, SessionStats, SignIn,
+    Surroundings, Timestamp, UserId,
 };
 
 use super::audit::event;
 use super::authenticate::Authentication;
 use super::caller::Caller;
-use super::export::{AfterSession, Whose};
 use super::facts::{Presented, RequestFacts};
 use super::token::Token;
 use super::{Service, zones};
-use crate::db::audit::After;
 
 /// The door that a request came through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,8 +74,8 @@ enum Who {
 
 /// The backend of one request.
 pub struct RequestBackend {
-    service: Service,
-    facts: RequestFacts,
+    pub(super) service: Service,
+    pub(super) facts: RequestFacts,
     with_cookie: bool,
     who: Who,
     effects: Mutex<Effects>,
@@ -198,61 +196,6 @@ impl RequestBackend {
         self.noted(work.await)
     }
 
-    /// Begins to take sessions away as a file; `what` is the format and the filters, for the audit trail.
-    pub async fn begin_sessions_export(
-        &self,
-        whose: Whose,
-        what: &str,
-    ) -> Result<AfterSession, Error> {
-        let work = async {
-            let caller = self.signed_in()?;
-            self.service
-                .begin_sessions_export(caller, &self.facts, whose, what)
-                .await
-        };
-        self.noted(work.await)
-    }
-
-    /// The next part of it. An export ends with its session, as every stream does.
-    pub async fn export_sessions(
-        &self,
-        whose: Whose,
-        filter: &SessionFilter,
-        from: AfterSession,
-    ) -> Result<(Vec<Session>, Option<AfterSession>), Error> {
-        let work = async {
-            let caller = self.service.as_of_now(self.signed_in()?).await?;
-            self.service
-                .export_sessions(&caller, whose, filter, from)
-                .await
-        };
-        self.noted(work.await)
-    }
-
-    /// Begins to take audit events away as a file; `what` as for sessions.
-    pub async fn begin_audit_export(&self, what: &str) -> Result<(), Error> {
-        let work = async {
-            let caller = self.signed_in()?;
-            self.service
-                .begin_audit_export(caller, &self.facts, what)
-                .await
-        };
-        self.noted(work.await)
-    }
-
-    /// The next part of it.
-    pub async fn export_audit(
-        &self,
-        query: &AuditQuery,
-        after: Option<After>,
-    ) -> Result<(Vec<AuditEvent>, Option<After>), Error> {
-        let work = async {
-            let caller = self.service.as_of_now(self.signed_in()?).await?;
-            self.service.export_audit(&caller, query, after).await
-        };
-        self.noted(work.await)
-    }
-
     /// Now, by the service's clock.
     pub fn now(&self) -> Timestamp {
         self.service.now()
@@ -280,7 +223,7 @@ impl RequestBackend {
         self.effects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result {
             self.lock().error.get_or_insert(*error);
         }
