@@ -242,9 +242,12 @@ impl<'a> Wanted<'a> {
     async fn newest_at(&self, connection: &impl ConnectionTrait) -> Result<i64, DbError> {
         let mut sql = Sql::new(connection, "");
         let condition = self.at(&mut sql);
+        let all = sql.place(i64::MAX);
+        // Behind a limit PostgreSQL does not look for the greatest number from the newest event on, which
+        // would pass by everything that is newer than the range.
         let sql = sql.within(
             &format!(
-                "SELECT max(e.sequence) AS newest FROM {} WHERE {condition}",
+                "SELECT max(b.sequence) AS newest FROM (SELECT e.sequence FROM {} WHERE {condition} LIMIT {all}) b",
                 from(connection, "audit_event_by_time")
             ),
             "",
