@@ -151,6 +151,8 @@ for (const [colorScheme, width] of VIEWS) {
       await inspect(page, "/account/sessions with its dialog");
       for (const path of [
         confirmation,
+        confirmation.replace(/end$/, "rename"),
+        "/account/sessions?state=ended",
         "/account/sessions/end?scope=others",
         "/account/sessions/end?scope=all",
         "/account/security",
@@ -171,6 +173,22 @@ for (const [colorScheme, width] of VIEWS) {
       await page.getByRole("link", { name: "Refresh" }).click();
       await expect(page.getByRole("alert")).toBeVisible();
       await inspect(page, "/account/sessions when the server is away");
+    });
+
+    test("the audit trail, with an event opened, an error and nothing to show", async ({ page, watch }) => {
+      await signIn(page, ADMIN);
+      await open(page, "/audit");
+      await inspect(page, "/audit");
+      await page.getByRole("region", { name: "Audit trail" }).getByRole("listitem").first().locator("summary").click();
+      await expect(page.getByText("Request", { exact: true }).first()).toBeVisible();
+      await inspect(page, "/audit with an event opened");
+      await open(page, "/audit?action=user.locked&outcome=refused");
+      await expect(page.getByRole("heading", { name: "No event matches" })).toBeVisible();
+      await inspect(page, "/audit with nothing to show");
+      watch.allow(/status of 400/);
+      await open(page, "/audit?ip=somewhere");
+      await expect(page.getByRole("alert")).toBeVisible();
+      await inspect(page, "/audit with an error");
     });
 
     test("what is not open to a member", async ({ page, server, watch }) => {

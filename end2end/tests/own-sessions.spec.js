@@ -1,11 +1,11 @@
 import { ADMIN, FIREFOX_ON_LINUX, PASSWORD, alive, expect, open, serve, signIn, test } from "../support/test.js";
 
-const users = ["one", "two", "three", "four", "five"].map((number) => ({
+const users = ["one", "two", "three", "four", "five", "six"].map((number) => ({
   email: `${number}@rollcall.example`,
   name: `Member ${number}`,
   password: PASSWORD,
 }));
-const [READER, ENDER, OTHERS, ALL, SELF] = users;
+const [READER, ENDER, OTHERS, ALL, SELF, NAMER] = users;
 
 serve({ users });
 
@@ -108,3 +108,37 @@ test("ending this session from My Sessions warns and signs out", async ({ page }
   await dialog.getByRole("button", { name: "End and sign out" }).click();
   await expect(page).toHaveURL("/sign-in");
 });
+
+for (const javaScriptEnabled of [true, false]) {
+  test.describe(javaScriptEnabled ? "with scripts" : "without scripts", () => {
+    test.use({ javaScriptEnabled });
+    test.beforeEach(({ watch }) => watch.allow(/preloaded using link preload but not used/));
+
+    test("a session gets another name, and an ended one tells when and why", async ({ page, another }) => {
+      const other = await another({ userAgent: FIREFOX_ON_LINUX });
+      await signIn(other, NAMER);
+      await signIn(page, NAMER);
+      await items(page).filter({ hasText: "Firefox" }).getByRole("link", { name: "Rename Firefox on Linux" }).click();
+      await expect(page.getByRole("heading", { name: "Rename this session" })).toBeVisible();
+      const name = page.getByLabel("Session name");
+      await expect(name).toHaveValue("Firefox on Linux");
+      const called = javaScriptEnabled ? "Work laptop" : "Kiosk in the hall";
+      await name.fill(called);
+      await page.getByRole("button", { name: "Rename" }).click();
+      await expect(page).toHaveURL("/account/sessions");
+      await expect(items(page).filter({ hasText: called })).toHaveCount(1);
+      await page.getByRole("link", { name: `End ${called}` }).click();
+      await page.getByRole("button", { name: "End session" }).click();
+      await expect(page.getByRole("link", { name: `End ${called}` })).toHaveCount(0);
+      await page.getByRole("navigation", { name: "Which sessions" }).getByRole("link", { name: "Ended" }).click();
+      await expect(page).toHaveURL("/account/sessions?state=ended");
+      const ended = items(page).filter({ hasText: called });
+      await expect(ended).toContainText("ended by the user");
+      await expect(ended).toContainText(/Ended \d{4}-\d\d-\d\d \d\d:\d\d:\d\d by Member six/);
+      await expect(ended.getByRole("link", { name: /^(End|Rename)/ })).toHaveCount(0);
+      await page.getByRole("navigation", { name: "Which sessions" }).getByRole("link", { name: "Active" }).click();
+      await expect(page).toHaveURL("/account/sessions");
+      await expect(items(page).filter({ hasText: "This session" })).toHaveCount(1);
+    });
+  });
+}

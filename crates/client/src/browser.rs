@@ -101,6 +101,13 @@ mod real {
         (field.name() == name).then(|| field.value())
     }
 
+    /// Closes everything that was opened in a list: what stands there now is something else.
+    pub(crate) fn close_details() {
+        while let Ok(Some(open)) = document().query_selector("main details[open]") {
+            let _ = open.remove_attribute("open");
+        }
+    }
+
     /// Focuses the first row of the table.
     pub(crate) fn focus_first_row() {
         let first = document().query_selector("tbody tr a").ok().flatten();
@@ -137,6 +144,7 @@ mod real {
         None
     }
     pub(crate) fn focus_first_row() {}
+    pub(crate) fn close_details() {}
 }
 
 pub(crate) use real::*;

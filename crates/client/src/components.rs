@@ -4,6 +4,7 @@ pub(crate) mod confirmation;
 pub(crate) mod end_dialog;
 pub(crate) mod end_many;
 pub mod error_view;
+pub(crate) mod export_links;
 pub mod layout;
 pub(crate) mod session_facts;
 pub(crate) mod session_filters;

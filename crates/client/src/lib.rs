@@ -10,6 +10,8 @@ compile_error!(
 );
 
 pub mod app;
+#[cfg(feature = "ssr")]
+mod audit_lines;
 mod browser;
 mod components;
 mod pages;

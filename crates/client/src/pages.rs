@@ -1,5 +1,6 @@
 //! One page per file: load, then compose.
 
+pub(crate) mod audit;
 pub(crate) mod end_many;
 pub(crate) mod end_own_session;
 pub(crate) mod end_own_sessions;
@@ -9,6 +10,7 @@ pub(crate) mod home;
 pub(crate) mod my_sessions;
 pub(crate) mod not_found;
 pub(crate) mod policy;
+pub(crate) mod rename_session;
 pub(crate) mod security;
 pub(crate) mod session;
 pub(crate) mod sessions;

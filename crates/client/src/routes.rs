@@ -8,6 +8,8 @@ pub const SIGN_IN: &str = "/sign-in";
 pub const SESSIONS: &str = "/sessions";
 /// What users have to keep to.
 pub const POLICY: &str = "/policy";
+/// The audit trail.
+pub const AUDIT: &str = "/audit";
 /// My Sessions.
 pub const MY_SESSIONS: &str = "/account/sessions";
 /// Password and time zone.
@@ -73,6 +75,30 @@ pub fn end_own_session(id: &str) -> String {
     format!("{MY_SESSIONS}/{}/end", query::encode(id))
 }
 
+/// Where one of one's own sessions gets another name.
+pub fn rename_own_session(id: &str) -> String {
+    format!("{MY_SESSIONS}/{}/rename", query::encode(id))
+}
+
+/// A query without its page and the rows on it.
+pub fn without_page(text: &str) -> String {
+    without(text, &["page=", "page_size="])
+}
+
+/// The file that holds what a list shows, all pages of it. It has an order of its own.
+pub fn export(path: &str, text: &str, format: &str) -> String {
+    let start = format!("/api/v1{path}/export?format={format}");
+    match without(text, &["page=", "page_size=", "sort="]) {
+        rest if rest.is_empty() => start,
+        rest => format!("{start}&{rest}"),
+    }
+}
+
+fn without(text: &str, names: &[&str]) -> String {
+    let kept = |pair: &&str| !names.iter().any(|name| pair.starts_with(name));
+    text.split('&').filter(kept).collect::<Vec<_>>().join("&")
+}
+
 /// The confirmation before ending the other sessions, or all.
 pub fn end_own_sessions(scope: &str) -> String {
     format!("{MY_SESSIONS}/end?scope={scope}")
@@ -102,6 +128,22 @@ pub fn own_path(next: Option<&str>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_has_the_filters_of_its_list_and_neither_order_nor_page() {
+        assert_eq!(
+            export(
+                "/sessions",
+                "q=a%26page%3D2&sort=-name&page=3&page_size=20",
+                "csv"
+            ),
+            "/api/v1/sessions/export?format=csv&q=a%26page%3D2"
+        );
+        assert_eq!(
+            export("/audit", "", "ndjson"),
+            "/api/v1/audit/export?format=ndjson"
+        );
+    }
 
     #[test]
     fn only_our_own_paths_are_followed() {

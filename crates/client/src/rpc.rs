@@ -267,6 +267,23 @@ pub async fn find_own_session(session: String) -> Rpc<Session> {
         .await?)
 }
 
+/// See `Backend::rename_own_session`.
+#[server(prefix = "/rpc", endpoint = "rename_own_session", output = Answer)]
+pub async fn rename_own_session(
+    session: String,
+    #[server(default)] name: String,
+    go: Option<bool>,
+) -> Rpc<()> {
+    let backend = backend()?;
+    backend
+        .rename_own_session(id(&session, Field::Id)?, name)
+        .await?;
+    if go == Some(true) {
+        backend.redirect(routes::MY_SESSIONS);
+    }
+    Ok(())
+}
+
 /// See `Backend::end_own_session`.
 #[server(prefix = "/rpc", endpoint = "end_own_session", output = Answer)]
 pub async fn end_own_session(session: String, go: Option<bool>) -> Rpc<EndResult> {
@@ -484,4 +501,11 @@ pub async fn set_policy(
 #[server(prefix = "/rpc", endpoint = "list_audit", output = Answer)]
 pub async fn list_audit(#[server(default)] query: String) -> Rpc<Page<AuditEvent>> {
     Ok(backend()?.list_audit(AuditQuery::parse(&query)?).await?)
+}
+
+/// The same in words, as the page shows it.
+#[server(prefix = "/rpc", endpoint = "audit_lines", output = Answer)]
+pub async fn audit_lines(#[server(default)] query: String) -> Rpc<Page<model::AuditLine>> {
+    let page = backend()?.list_audit(AuditQuery::parse(&query)?).await?;
+    Ok(crate::audit_lines::page(page))
 }

@@ -34,6 +34,12 @@ words!(
         PolicyChanged = "policy.changed",
         /// Two credentials came with one request, as in cookie tossing.
         CredentialsAmbiguous = "credentials.ambiguous",
+        /// The owner gave a session another name, or tried to.
+        SessionRenamed = "session.renamed",
+        /// A list of sessions was taken away as a file.
+        SessionsExported = "sessions.exported",
+        /// A part of the audit trail was taken away as a file.
+        AuditExported = "audit.exported",
         /// A backup was put in place, and all sessions in it ended.
         BackupRestored = "backup.restored",
     }
@@ -93,4 +99,32 @@ pub struct AuditEvent {
     pub user_agent: String,
     /// The request's id, as in the log and in problem documents.
     pub request_id: String,
+}
+
+/// An event as the page shows it: the server has written it in words, so that the browser need not know how.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AuditLine {
+    /// When.
+    pub at: Timestamp,
+    /// What happened, as one sentence.
+    pub text: String,
+    /// How it went, in a word or two.
+    pub outcome: String,
+    /// The class of the tag around `outcome`.
+    pub tone: String,
+    /// The caller's address; empty for the command line and the server itself.
+    pub ip: String,
+    /// Everything else about it.
+    pub facts: Vec<AuditFact>,
+}
+
+/// One more thing about an event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AuditFact {
+    /// What it is.
+    pub label: String,
+    /// What it says.
+    pub text: String,
+    /// Links that go with it: what each says, and its path.
+    pub links: Vec<(String, String)>,
 }

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::audit::AuditEvent;
+use crate::audit_query::AuditQuery;
 use crate::error::Error;
-use crate::filter::{AuditQuery, SessionQuery};
+use crate::filter::SessionQuery;
 use crate::ids::{EndPreviewId, SessionId, UserId};
 use crate::many::{EndAllScope, EndChoice, EndRun};
 use crate::page::Page;
@@ -60,6 +61,10 @@ pub trait Backend: Send + Sync {
 
     /// One of the caller's own sessions.
     fn find_own_session(&self, id: SessionId) -> Answer<'_, Session>;
+
+    /// Gives one of the caller's own active sessions another name, at most 80 characters without control
+    /// characters. `SessionNotActive` if it has ended.
+    fn rename_own_session(&self, id: SessionId, name: String) -> Answer<'_, Session>;
 
     /// Ends one of the caller's own sessions. `SessionNotActive` if it has ended already.
     fn end_own_session(&self, id: SessionId) -> Answer<'_, EndResult>;

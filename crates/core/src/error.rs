@@ -84,6 +84,18 @@ words!(
         Role = "role",
         /// Sessions to end for one's own sign-in.
         End = "end",
+        /// Who did it, in a filter.
+        Actor = "actor",
+        /// To whom it was done, in a filter.
+        Target = "target",
+        /// An address or a range of addresses.
+        Ip = "ip",
+        /// The first moment of a range.
+        From = "from",
+        /// The moment that a range ends before.
+        Until = "until",
+        /// How a file is to be written.
+        Format = "format",
         /// What to leave out.
         Except = "except",
         /// What to take in.
@@ -263,7 +275,7 @@ impl fmt::Display for Error {
             Self::Forbidden => "You are not allowed to do this. Ask an administrator for the permission.",
             Self::ForeignOrigin => "This request came from another site and was refused.",
             Self::NotFound => "There is nothing here, or it is not yours to see.",
-            Self::SessionNotActive => "This session is not active any more; there is nothing to end.",
+            Self::SessionNotActive => "This session is not active any more.",
             Self::SessionLimit(1) => {
                 return f.write_str(
                     "You are signed in elsewhere, and one session at a time is allowed. Sign out there, or ask an administrator to end it.",

@@ -1,9 +1,7 @@
 //! What a list is asked for, kept in the URL: the same text on a page, in a server function and in
 //! the REST API.
 
-use crate::audit::{AuditAction, AuditOutcome};
 use crate::error::Problem;
-use crate::ids::{SessionId, UserId};
 use crate::page::{PageNumber, PageSize};
 use crate::query::{self, QueryError};
 use crate::session::{Kind, State, words};
@@ -194,83 +192,11 @@ impl SessionQuery {
     }
 }
 
-/// Which audit events, newest first, and which page of them.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct AuditQuery {
-    /// Only events of this session.
-    pub session: Option<SessionId>,
-    /// Only events that this user did or that were done to them.
-    pub user: Option<UserId>,
-    /// Only this action.
-    pub action: Option<AuditAction>,
-    /// Only this outcome.
-    pub outcome: Option<AuditOutcome>,
-    /// Which page.
-    pub page: PageNumber,
-    /// Rows on a page.
-    pub page_size: PageSize,
-}
-
-impl AuditQuery {
-    /// Reads a query string; anything unknown, repeated or out of range is an error that names it.
-    pub fn parse(text: &str) -> Result<Self, QueryError> {
-        let mut parsed = Self::default();
-        let mut seen = Seen::default();
-        for (name, value) in query::pairs(text)? {
-            seen.once(&name)?;
-            let result = (|| {
-                match name.as_str() {
-                    "session" => {
-                        parsed.session = Some(value.parse().map_err(|_| Problem::Malformed)?)
-                    }
-                    "user" => parsed.user = Some(value.parse().map_err(|_| Problem::Malformed)?),
-                    "action" => parsed.action = optional(&value, AuditAction::from_name)?,
-                    "outcome" => parsed.outcome = optional(&value, AuditOutcome::from_name)?,
-                    "page" => parsed.page = page_number(&value)?,
-                    "page_size" => parsed.page_size = page_size(&value)?,
-                    _ => return Err(Problem::Unknown),
-                }
-                Ok(())
-            })();
-            result.map_err(|problem| QueryError {
-                parameter: name,
-                problem,
-            })?;
-        }
-        Ok(parsed)
-    }
-
-    /// Writes what `parse` reads.
-    pub fn to_query(&self) -> String {
-        let start = Self::default();
-        let mut pairs = Vec::new();
-        if let Some(session) = self.session {
-            pairs.push(("session", session.to_string()));
-        }
-        if let Some(user) = self.user {
-            pairs.push(("user", user.to_string()));
-        }
-        if let Some(action) = self.action {
-            pairs.push(("action", action.as_str().to_owned()));
-        }
-        if let Some(outcome) = self.outcome {
-            pairs.push(("outcome", outcome.as_str().to_owned()));
-        }
-        if self.page != start.page {
-            pairs.push(("page", self.page.get().to_string()));
-        }
-        if self.page_size != start.page_size {
-            pairs.push(("page_size", self.page_size.get().to_string()));
-        }
-        query::write(&pairs)
-    }
-}
-
 #[derive(Default)]
-struct Seen(Vec<String>);
+pub(crate) struct Seen(Vec<String>);
 
 impl Seen {
-    fn once(&mut self, name: &str) -> Result<(), QueryError> {
+    pub(crate) fn once(&mut self, name: &str) -> Result<(), QueryError> {
         if self.0.iter().any(|other| other == name) {
             return Err(QueryError {
                 parameter: name.to_owned(),
@@ -283,7 +209,10 @@ impl Seen {
 }
 
 // An empty value is what a form sends for "any".
-fn optional<T>(value: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+pub(crate) fn optional<T>(
+    value: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Problem> {
     if value.is_empty() {
         Ok(None)
     } else {
@@ -298,7 +227,7 @@ pub fn page_number(value: &str) -> Result<PageNumber, Problem> {
         .ok_or(Problem::OutOfRange(1, 10_000_000))
 }
 
-fn page_size(value: &str) -> Result<PageSize, Problem> {
+pub(crate) fn page_size(value: &str) -> Result<PageSize, Problem> {
     whole(value)
         .and_then(PageSize::new)
         .ok_or(Problem::OutOfRange(1, 100))

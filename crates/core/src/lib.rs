@@ -4,7 +4,10 @@
 //! **Invariant:** no I/O, no clock, no randomness, no SQL. Everything here is a value or a pure
 //! function, builds for WebAssembly, and means the same on the server and in the browser.
 
+pub mod address;
 pub mod audit;
+pub mod audit_query;
+pub mod audit_words;
 pub mod backend;
 pub mod error;
 pub mod filter;
@@ -23,10 +26,12 @@ pub mod viewer;
 pub mod words;
 pub mod zone;
 
-pub use audit::{AuditAction, AuditEvent, AuditOutcome};
+pub use address::AddressRange;
+pub use audit::{AuditAction, AuditEvent, AuditFact, AuditLine, AuditOutcome};
+pub use audit_query::{AuditQuery, Who};
 pub use backend::{Answer, Backend};
 pub use error::{Error, Field, Problem};
-pub use filter::{AuditQuery, SessionFilter, SessionQuery, SessionSort, SortKey};
+pub use filter::{SessionFilter, SessionQuery, SessionSort, SortKey};
 pub use ids::{EndPreviewId, OrganisationId, SessionId, UserId};
 pub use many::{EndAllScope, EndChoice, EndRun, EndStage};
 pub use page::{Page, PageNumber, PageSize};

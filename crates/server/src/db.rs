@@ -13,6 +13,7 @@
 pub mod attempts;
 pub mod audit;
 pub mod audit_check;
+mod audit_list;
 pub mod bulk;
 mod connect;
 mod counters;

@@ -26,6 +26,7 @@ pub mod assets;
 mod audit;
 mod body;
 pub mod credentials;
+mod export;
 mod extract;
 mod headers;
 mod help;
@@ -87,9 +88,11 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/sessions/{id}/end", get(pages::page))
         .route("/sessions/ending/{id}", get(pages::page))
         .route("/policy", get(pages::page))
+        .route("/audit", get(pages::page))
         .route("/account/sessions", get(pages::page))
         .route("/account/sessions/end", get(pages::page))
         .route("/account/sessions/{id}/end", get(pages::page))
+        .route("/account/sessions/{id}/rename", get(pages::page))
         .route("/account/security", get(pages::page))
         .route("/rpc/{*function}", post(rpc::call))
         // Signing in and out
@@ -102,10 +105,15 @@ pub fn router(settings: &Settings, service: Service) -> Router {
             "/api/v1/me/sessions",
             get(me::list_sessions).delete(me::end_sessions),
         )
-        .route("/api/v1/me/sessions/{id}", delete(me::end_session))
+        .route("/api/v1/me/sessions/export", get(export::own_sessions))
+        .route(
+            "/api/v1/me/sessions/{id}",
+            delete(me::end_session).patch(me::rename_session),
+        )
         // Administration
         .route("/api/v1/sessions", get(sessions::list))
         .route("/api/v1/sessions/stats", get(sessions::stats))
+        .route("/api/v1/sessions/export", get(export::sessions))
         .route(
             "/api/v1/sessions/{id}",
             get(sessions::find).delete(sessions::end),
@@ -118,6 +126,7 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/api/v1/policy", get(policy::find).patch(policy::change))
         .route("/api/v1/policy/preview", post(policy::preview))
         .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/audit/export", get(export::audit))
         // The two calls of Rediacc's console
         .route("/api/UserRequests", get(user_requests::list))
         .route("/api/UserRequest/{id}", delete(user_requests::end))

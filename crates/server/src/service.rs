@@ -12,6 +12,7 @@ pub mod authenticate;
 pub mod cache;
 pub mod caller;
 pub mod ending;
+pub mod export;
 pub mod facts;
 pub mod first_start;
 pub mod limits;

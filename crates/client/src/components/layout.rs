@@ -25,6 +25,10 @@ pub fn Layout(children: Children) -> impl IntoView {
         && viewer
             .as_ref()
             .is_some_and(|viewer| viewer.may(Permission::PolicyManage));
+    let sees_audit = ready
+        && viewer
+            .as_ref()
+            .is_some_and(|viewer| viewer.may(Permission::AuditView));
     let path = use_location().pathname;
     let item = |there: &'static str, icon: Icon, label: &'static str| {
         // A page below one of these belongs to it: the details of a session to Sessions.
@@ -51,6 +55,7 @@ pub fn Layout(children: Children) -> impl IntoView {
                 <a class="brand" href="/"><Glyph icon=Icon::Brand />"Rollcall"</a>
                 {sees_sessions.then(|| view! { <h2>"Who is on"</h2>{item(routes::SESSIONS, Icon::Sessions, "Sessions")} })}
                 {sets_policy.then(|| view! { <h2>"Rules"</h2>{item(routes::POLICY, Icon::Rules, "Policy")} })}
+                {sees_audit.then(|| view! { <h2>"Rules"</h2>{item(routes::AUDIT, Icon::Audit, "Audit")} })}
                 {viewer.is_some().then(|| view! {
                     <h2>"You"</h2>
                     {ready.then(|| item(routes::MY_SESSIONS, Icon::Device, "My sessions"))}

@@ -1,4 +1,4 @@
-//! My Sessions: one's own devices, which one this is, end one, end the others, end all.
+//! My Sessions: one's own devices, which one this is, end one, end the others, end all; and those that have ended.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -8,9 +8,10 @@ use super::query_in_address;
 use crate::app::use_surroundings;
 use crate::components::end_dialog::EndDialog;
 use crate::components::error_view::ErrorNotice;
-use crate::components::session_facts::{Duration, StateTag};
+use crate::components::export_links::ExportLinks;
+use crate::components::session_facts::{Duration, StateTag, called};
 use crate::components::session_table::TableSkeleton;
-use crate::ui::clock::TimeAgo;
+use crate::ui::clock::{ExactTime, TimeAgo};
 use crate::ui::icon::{Glyph, Icon};
 use crate::ui::loading::{Loaded, remember};
 use crate::ui::pager::{Pager, Paging};
@@ -44,16 +45,28 @@ pub(crate) fn MySessionsPage() -> AnyView {
             match page.await {
                 Ok(list) => {
                     remember(known, &(list.clone(), shown.clone()));
-                    rows(list, shown, query, asked)
+                    rows(list, shown, asked)
                 }
                 Err(error) => {
                     let old = known
                         .get_value()
-                        .map(|(list, shown)| rows(list, shown, query, asked));
+                        .map(|(list, shown)| rows(list, shown, asked));
                     view! { <ErrorNotice error=error.0 retry=refresh />{old} }.into_any()
                 }
             }
         }
+    };
+    let which = move |label: &'static str, state: Option<State>| {
+        let there = match state {
+            None => routes::MY_SESSIONS.to_owned(),
+            Some(state) => {
+                routes::with_query(routes::MY_SESSIONS, &["state=", state.as_str()].concat())
+            }
+        };
+        let ended = state == Some(State::Ended);
+        let current =
+            move || ((query.get().filter.state == Some(State::Ended)) == ended).then_some("page");
+        view! { <a href=there aria-current=current data-noscroll>{label}</a> }
     };
     view! {
         <Title text="My sessions" />
@@ -61,9 +74,14 @@ pub(crate) fn MySessionsPage() -> AnyView {
             <h1>"My sessions"</h1>
             <Loaded content=as_of />
             <span class="grow"></span>
-            <RefreshButton here=routes::MY_SESSIONS loading refresh />
+            <ExportLinks path="/me/sessions" query=Signal::derive(move || query.get().to_query()) />
+            <RefreshButton here=Signal::derive(move || routes::with_query(routes::MY_SESSIONS, &query.get().to_query())) loading refresh />
         </div>
-        <p class="lead">"Every browser and program that is signed in as you. End what you do not recognise, then change your password."</p>
+        <p class="lead">{move || match query.get().filter.state {
+            Some(State::Ended) => "Your sessions that have ended: when, why and by whom.",
+            _ => "Every browser and program that is signed in as you. End what you do not recognise, then change your password.",
+        }}</p>
+        <nav class="segments" aria-label="Which sessions">{which("Active", None)}{which("Ended", Some(State::Ended))}</nav>
         <section class="panel" aria-busy=move || loading.get().to_string()>
             <Loaded fallback=|| view! { <TableSkeleton /> } loading content=list />
         </section>
@@ -72,20 +90,19 @@ pub(crate) fn MySessionsPage() -> AnyView {
     .into_any()
 }
 
-fn rows(
-    list: Page<Session>,
-    query: SessionQuery,
-    address: Memo<SessionQuery>,
-    asked: RwSignal<Option<Session>>,
-) -> AnyView {
+fn rows(list: Page<Session>, query: SessionQuery, asked: RwSignal<Option<Session>>) -> AnyView {
     let others = list.total > 1;
-    let paging = Paging {
-        path: routes::MY_SESSIONS,
-        query,
-        asked: address,
-        total: list.total,
-        exact: list.total_is_exact,
-    };
+    let ended = query.filter.state == Some(State::Ended);
+    if ended && list.total == 0 {
+        return view! {
+            <div class="empty">
+                <h2>"None of your sessions has ended yet"</h2>
+                <p>"Those that end stay here for a while, with when and why."</p>
+            </div>
+        }
+        .into_any();
+    }
+    let paging = Paging::of(routes::MY_SESSIONS, &query.to_query(), &list);
     let items = list
         .items
         .into_iter()
@@ -94,7 +111,7 @@ fn rows(
     view! {
         <ul class="devices">{items}</ul>
         {(list.total > u64::from(list.page_size)).then(|| view! { <Pager paging /> })}
-        <div class="foot">
+        {(!ended).then(|| view! { <div class="foot">
             {if others {
                 view! {
                     <a href=routes::end_own_sessions("others") class="button danger">"End all other sessions"</a>
@@ -104,7 +121,7 @@ fn rows(
             } else {
                 view! { <p class="aside">"This is your only active session."</p> }.into_any()
             }}
-        </div>
+        </div> })}
     }
     .into_any()
 }
@@ -112,12 +129,11 @@ fn rows(
 fn item(session: Session, asked: RwSignal<Option<Session>>) -> AnyView {
     let id = session.id.to_string();
     let asks = session.clone();
-    let label = format!(
-        "End {}",
-        super::super::components::session_facts::called(&session)
-    );
+    let called = called(&session);
+    let (label, rename) = (["End ", &called].concat(), ["Rename ", &called].concat());
     let end = (session.state == State::Active).then(|| {
         view! {
+            <a class="button plain" href=routes::rename_own_session(&id) aria-label=rename>"Rename"</a>
             <a class="button plain danger" href=routes::end_own_session(&id) aria-label=label
                 on:click=move |event| {
                     event.prevent_default();
@@ -144,7 +160,14 @@ fn item(session: Session, asked: RwSignal<Option<Session>>) -> AnyView {
                 </span>
             </div>
             <div class="when">
-                <span>"Active "<TimeAgo at=session.last_activity_at /></span>
+                {match session.ended {
+                    None => view! { <span>"Active "<TimeAgo at=session.last_activity_at /></span> }.into_any(),
+                    Some(ended) => {
+                        let by = ended.by.map(|actor| [" by ", &actor.name].concat());
+                        let note = ended.note.map(|note| view! { <span class="sub">{note}</span> });
+                        view! { <span>"Ended "<ExactTime at=ended.at />{by}</span>{note} }.into_any()
+                    }
+                }}
                 <span class="sub">"Signed in "<TimeAgo at=session.created_at />", for "<Duration seconds=session.duration_seconds /></span>
             </div>
             {end}

@@ -18,16 +18,16 @@ use crate::{routes, rpc};
 #[component]
 pub(crate) fn SessionPage() -> AnyView {
     let id = id_in_path();
-    let may_end = use_surroundings()
-        .viewer
-        .is_some_and(|viewer| viewer.may(Permission::SessionsEnd));
+    let viewer = use_surroundings().viewer;
+    let may = |permission| viewer.as_ref().is_some_and(|viewer| viewer.may(permission));
+    let (may_end, may_audit) = (may(Permission::SessionsEnd), may(Permission::AuditView));
     let version = RwSignal::new(0_u32);
     let session = rpc::load(move || (id.get(), version.get()), rpc::find_session);
     let asked = RwSignal::new(None::<Session>);
     let changed = Callback::new(move |()| version.update(|version| *version += 1));
     let content = move || async move {
         match session.await {
-            Ok(session) => facts(session, may_end, asked),
+            Ok(session) => facts(session, may_end, may_audit, asked),
             Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
         }
     };
@@ -38,7 +38,12 @@ pub(crate) fn SessionPage() -> AnyView {
     .into_any()
 }
 
-fn facts(session: Session, may_end: bool, asked: RwSignal<Option<Session>>) -> AnyView {
+fn facts(
+    session: Session,
+    may_end: bool,
+    may_audit: bool,
+    asked: RwSignal<Option<Session>>,
+) -> AnyView {
     let title = format!("{}: {}", session.user.name, called(&session));
     let end = (session.state == State::Active && (may_end || session.current)).then(|| {
         let session = session.clone();
@@ -108,6 +113,16 @@ fn facts(session: Session, may_end: bool, asked: RwSignal<Option<Session>>) -> A
                 <dt>"Duration"</dt><dd>{words::exactly(session.duration_seconds)}</dd>
                 {limits}
                 {ended}
+                {may_audit.then(|| {
+                    let events = |name: &str, id: String| routes::with_query(routes::AUDIT, &[name, "=", &id].concat());
+                    view! {
+                        <dt>"Audit"</dt>
+                        <dd>
+                            <a href=events("session", session.id.to_string())>"Events of this session"</a>
+                            <a href=events("user", session.user.id.to_string())>"Events of this user"</a>
+                        </dd>
+                    }
+                })}
                 <dt>"Session id"</dt><dd><code class="wrap">{session.id.to_string()}</code></dd>
             </dl>
         </section>

@@ -14,6 +14,7 @@ use crate::browser;
 use crate::components::end_dialog::EndDialog;
 use crate::components::end_many::tickable;
 use crate::components::error_view::{ErrorNotice, ErrorPage};
+use crate::components::export_links::ExportLinks;
 use crate::components::session_filters::SessionFilters;
 use crate::components::session_table::{SessionTable, TableSkeleton};
 use crate::components::stat_cards::StatCards;
@@ -125,6 +126,7 @@ pub(crate) fn SessionsPage() -> AnyView {
             <button class="button plain keys" type="button" aria-expanded=move || help.get().to_string() on:click=move |_| help.update(|help| *help = !*help)>
                 <kbd>"?"</kbd>"Shortcuts"
             </button>
+            <ExportLinks path=routes::SESSIONS query=Signal::derive(move || query.get().to_query()) />
             <RefreshButton here=Signal::derive(move || routes::sessions(&query.get())) loading refresh />
         </div>
         {move || help.get().then(|| view! {
@@ -156,13 +158,7 @@ fn rows(
     if list.items.is_empty() && list.total == 0 {
         return empty(&query);
     }
-    let paging = Paging {
-        path: routes::SESSIONS,
-        query: query.clone(),
-        asked: address,
-        total: list.total,
-        exact: list.total_is_exact,
-    };
+    let paging = Paging::of(routes::SESSIONS, &query.to_query(), &list);
     let count = (!list.total_is_exact).then(|| exact_count(query.clone()));
     let (total, exact, shown) = (list.total, list.total_is_exact, query.clone());
     let table = view! { <SessionTable sessions=list.items query address may_end end /> }.into_any();

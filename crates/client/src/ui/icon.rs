@@ -5,6 +5,7 @@ use leptos::prelude::*;
 /// Which icon.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Icon {
+    Audit,
     Brand,
     Close,
     Device,
@@ -19,6 +20,7 @@ pub(crate) enum Icon {
 impl Icon {
     fn path(self) -> &'static str {
         match self {
+            Self::Audit => "M5 3.5h10v13H5zM7.8 7.2h4.4M7.8 10h4.4M7.8 12.8h2.6",
             Self::Brand => {
                 "M3.5 6.5a3 3 0 0 1 3-3h7a3 3 0 0 1 3 3v7a3 3 0 0 1-3 3h-7a3 3 0 0 1-3-3zM7 10.2l2.3 2.3 4.2-4.7"
             }

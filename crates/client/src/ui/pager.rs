@@ -4,8 +4,8 @@
 use leptos::html;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
-use leptos_router::hooks::use_navigate;
-use rollcall_core::{PageNumber, PageSize, SessionQuery, words};
+use leptos_router::hooks::{use_navigate, use_url};
+use rollcall_core::{Page, PageNumber, PageSize, query, words};
 
 use crate::routes;
 
@@ -14,11 +14,12 @@ use crate::routes;
 pub(crate) struct Paging {
     /// The path of the list.
     pub path: &'static str,
-    /// What is shown.
-    pub query: SessionQuery,
-    /// What the address asks, for the ways to other pages: while an answer is on its way it is ahead of what is
-    /// shown, and a click must not lose the search.
-    pub asked: Memo<SessionQuery>,
+    /// The query of the list, without its page.
+    pub query: String,
+    /// The page that is shown.
+    pub page: u32,
+    /// Rows on it.
+    pub page_size: u32,
     /// How many match.
     pub total: u64,
     /// Whether that is all of them.
@@ -26,19 +27,40 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
-    fn pages(&self) -> u64 {
-        self.total
-            .div_ceil(u64::from(self.query.page_size.get()))
-            .max(1)
+    /// The paging of this page of a list at `path`, asked for by `query`.
+    pub(crate) fn of<T>(path: &'static str, query: &str, page: &Page<T>) -> Self {
+        Self {
+            path,
+            query: routes::without_page(query),
+            page: page.page,
+            page_size: page.page_size,
+            total: page.total,
+            exact: page.total_is_exact,
+        }
     }
-}
 
-fn address(path: &str, query: SessionQuery, page: u64) -> String {
-    let page = u32::try_from(page)
-        .ok()
-        .and_then(PageNumber::new)
-        .unwrap_or_default();
-    routes::with_query(path, &SessionQuery { page, ..query }.to_query())
+    fn pages(&self) -> u64 {
+        self.total.div_ceil(u64::from(self.page_size)).max(1)
+    }
+
+    // As `to_query` writes it: what differs from the start, the page and then its size.
+    fn address(&self, query: String, page: u64, page_size: u32) -> String {
+        let mut text = query;
+        let mut add = |name: &str, value: String| {
+            if !text.is_empty() {
+                text.push('&');
+            }
+            text.push_str(name);
+            text.push_str(&value);
+        };
+        if page != u64::from(PageNumber::default().get()) {
+            add("page=", page.to_string());
+        }
+        if page_size != PageSize::default().get() {
+            add("page_size=", page_size.to_string());
+        }
+        routes::with_query(self.path, &text)
+    }
 }
 
 // First, last, and two on either side of the current one; `None` for a gap.
@@ -60,15 +82,7 @@ fn offered(current: u64, pages: u64) -> Vec<Option<u64>> {
     list
 }
 
-fn link(paging: &Paging, page: u64, label: String, text: String, here: bool) -> AnyView {
-    let (path, asked) = (paging.path, paging.asked);
-    let there = move || address(path, asked.get(), page);
-    let here = here.then_some("page");
-    view! { <a href=there aria-current=here title=label.clone() aria-label=label data-noscroll>{text}</a> }
-    .into_any()
-}
-
-/// The pager of a list of sessions.
+/// The pager of a list.
 #[component]
 pub(crate) fn Pager(
     /// What is shown.
@@ -77,7 +91,26 @@ pub(crate) fn Pager(
     #[prop(optional)]
     count: Option<AnyView>,
 ) -> impl IntoView {
-    let (pages, current) = (paging.pages(), u64::from(paging.query.page.get()));
+    let (pages, current) = (paging.pages(), u64::from(paging.page));
+    let size = paging.page_size;
+    // While an answer is on its way the address is ahead of what is shown, and a click must not lose the search.
+    let url = use_url();
+    let first_search = url.read_untracked().search().to_owned();
+    let query = paging.query.clone();
+    let asked = Memo::new(move |_| {
+        let url = url.read();
+        if url.search() == first_search {
+            query.clone()
+        } else {
+            routes::without_page(url.search().trim_start_matches('?'))
+        }
+    });
+    let shown = StoredValue::new(paging.clone());
+    let link = move |page: u64, label: String, text: String| {
+        let there = move || shown.with_value(|shown| shown.address(asked.get(), page, size));
+        let here = (page == current && label.starts_with("Page ")).then_some("page");
+        view! { <a href=there aria-current=here aria-label=label.clone() title=label data-noscroll>{text}</a> }.into_any()
+    };
     let total = words::grouped(i64::try_from(paging.total).unwrap_or(i64::MAX));
     let total = match (paging.exact, paging.total) {
         (true, 1) => "Total 1 item".to_owned(),
@@ -86,7 +119,7 @@ pub(crate) fn Pager(
     };
     let step = |label: &'static str, sign: &'static str, page: u64, there: bool| {
         if there {
-            link(&paging, page, label.to_owned(), sign.to_owned(), false)
+            link(page, label.to_owned(), sign.to_owned())
         } else {
             view! { <span class="off" aria-hidden="true">{sign}</span> }.into_any()
         }
@@ -96,7 +129,7 @@ pub(crate) fn Pager(
         .map(|page| match page {
             Some(page) => {
                 let text = words::grouped(i64::try_from(page).unwrap_or(i64::MAX));
-                link(&paging, page, format!("Page {text}"), text, page == current)
+                link(page, format!("Page {text}"), text)
             }
             None => view! { <span class="off">"…"</span> }.into_any(),
         })
@@ -110,8 +143,11 @@ pub(crate) fn Pager(
     );
     let next = step("Next page", "›", current + 1, current < pages);
     let last = step("Last page", "»", pages, current < pages && paging.exact);
-    let for_size = hidden(&paging.query, "page_size");
-    let for_jump = hidden(&paging.query, "");
+    let for_size = hidden(&paging.query, None);
+    let for_jump = hidden(
+        &paging.query,
+        (size != PageSize::default().get()).then_some(size),
+    );
     let path = paging.path;
     let navigate = use_navigate();
     // Forms follow the same links that the numbers do, so that one view has one address.
@@ -122,20 +158,13 @@ pub(crate) fn Pager(
         };
         navigate(&there, options);
     });
-    let shown = StoredValue::new(paging.clone());
     let resize = move |event: leptos::ev::Event| {
         let rows = event_target_value(&event)
             .parse()
             .ok()
-            .and_then(PageSize::new);
-        let there = shown.with_value(|shown| {
-            let query = SessionQuery {
-                page: PageNumber::default(),
-                page_size: rows.unwrap_or_default(),
-                ..shown.asked.get_untracked()
-            };
-            routes::with_query(shown.path, &query.to_query())
-        });
+            .and_then(PageSize::new)
+            .unwrap_or_default();
+        let there = shown.with_value(|shown| shown.address(asked.get_untracked(), 1, rows.get()));
         go.with_value(|go| go(there));
     };
     let wanted = NodeRef::<html::Input>::new();
@@ -146,16 +175,11 @@ pub(crate) fn Pager(
         if let Some(page) = page {
             event.prevent_default();
             let there = shown.with_value(|shown| {
-                address(
-                    shown.path,
-                    shown.asked.get_untracked(),
-                    page.clamp(1, pages),
-                )
+                shown.address(asked.get_untracked(), page.clamp(1, pages), size)
             });
             go.with_value(|go| go(there));
         }
     };
-    let size = paging.query.page_size.get();
     let sizes = PageSize::OFFERED
         .map(|rows| view! { <option value=rows.to_string() selected=rows == size>{format!("{rows} per page")}</option> })
         .collect_view();
@@ -193,17 +217,13 @@ pub(crate) fn Pager(
     }
 }
 
-// What a form of the pager sends along: all of the query but its page and what the form itself asks.
-fn hidden(query: &SessionQuery, without: &str) -> AnyView {
-    let query = SessionQuery {
-        page: PageNumber::default(),
-        ..query.clone()
-    }
-    .to_query();
-    rollcall_core::query::pairs(&query)
+// What a form of the pager sends along, besides what it asks.
+fn hidden(query: &str, page_size: Option<u32>) -> AnyView {
+    let size = page_size.map(|rows| ("page_size".to_owned(), rows.to_string()));
+    query::pairs(query)
         .unwrap_or_default()
         .into_iter()
-        .filter(|(name, _)| name != without)
+        .chain(size)
         .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
         .collect_view()
         .into_any()
@@ -228,5 +248,30 @@ mod tests {
         assert_eq!(text(1, 4_892), "1 2 3 … 4892");
         assert_eq!(text(50, 100), "1 … 48 49 50 51 52 … 100");
         assert_eq!(text(100, 100), "1 … 98 99 100");
+    }
+
+    #[test]
+    fn a_page_has_the_address_that_its_query_writes() {
+        let query =
+            rollcall_core::SessionQuery::parse("q=a%26b&sort=-name&page=3&page_size=20").unwrap();
+        let page = Page::<()> {
+            items: Vec::new(),
+            total: 100,
+            total_is_exact: true,
+            page: 3,
+            page_size: 20,
+            as_of: rollcall_core::Timestamp(0),
+        };
+        let paging = Paging::of("/sessions", &query.to_query(), &page);
+        assert_eq!(
+            paging.address(paging.query.clone(), 3, 20),
+            routes::sessions(&query)
+        );
+        assert_eq!(
+            paging.address(paging.query.clone(), 1, 10),
+            "/sessions?q=a%26b&sort=-name"
+        );
+        let start = Paging::of("/sessions", "page=3", &page);
+        assert_eq!(start.address(start.query.clone(), 1, 10), "/sessions");
     }
 }

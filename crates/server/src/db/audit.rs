@@ -1,23 +1,17 @@
 //! The audit trail: appended to, read, never changed. Triggers refuse what code should not try.
 
-use rollcall_core::{
-    Actor, AuditAction, AuditEvent, AuditOutcome, AuditQuery, OrganisationId, OrganisationRef,
-    Page, SessionId, Timestamp, UserId, UserRef,
-};
+use rollcall_core::{AuditAction, AuditOutcome, OrganisationId, SessionId, Timestamp, UserId};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
 };
 
+pub use super::audit_list::{After, list, list_after};
 use super::entity::audit_event;
 use super::error::DbError;
 pub use super::records::AuditRecord;
 use super::records::StoredAuditEvent;
-use super::scope::Scope;
 use super::sql::{Row, Sql, hash, statement, unknown};
-
-/// Counting the events of a filter stops here.
-const COUNTED: u64 = 10_000;
 
 /// The HMAC of an event, from that of the one before and its number.
 pub type Chain<'a> = dyn Fn(&[u8; 32], i64, &AuditRecord) -> [u8; 32] + Send + Sync + 'a;
@@ -79,6 +73,7 @@ fn model(record: &AuditRecord, sequence: i64, hmac: &[u8; 32]) -> audit_event::A
         // Nothing to say is written in one way only: the HMAC cannot tell an empty text from none.
         detail: Set(record.detail.clone().filter(|text| !text.is_empty())),
         ip: Set(record.ip.clone()),
+        ip_bytes: Set(ip_bytes(&record.ip)),
         user_agent: Set(record.user_agent.clone()),
         request_id: Set(record.request_id.clone()),
         hmac: Set(hmac.to_vec()),
@@ -151,156 +146,8 @@ fn stored(row: audit_event::Model) -> Result<StoredAuditEvent, DbErr> {
     })
 }
 
-/// Events, newest first. An administrator of one organisation sees only its own events, and an actor of
-/// another organisation only as "Platform administrator". Totals are exact up to 10,000.
-pub async fn list(
-    connection: &impl ConnectionTrait,
-    scope: Scope,
-    query: &AuditQuery,
-    now: Timestamp,
-) -> Result<Page<AuditEvent>, DbError> {
-    let size = u64::from(query.page_size.get());
-    let offset = u64::from(query.page.get() - 1) * size;
-    let mut count = Sql::new(
-        connection,
-        "SELECT count(*) AS total FROM (SELECT 1 AS one FROM audit_event e",
-    );
-    filter(&mut count, scope, query);
-    count
-        .push(" LIMIT ")
-        .bind(COUNTED.cast_signed() + 1)
-        .push(") c");
-    let total = match count.one(connection).await? {
-        Some(row) => Row(&row).get::<i64>("total")?.cast_unsigned(),
-        None => 0,
-    };
-    let unfiltered = scope == Scope::All
-        && query.session.is_none()
-        && query.user.is_none()
-        && query.action.is_none()
-        && query.outcome.is_none();
-    let (total, total_is_exact) = match total {
-        // Numbers have no gaps and nothing is deleted, so that the newest is the count.
-        t if t > COUNTED && unfiltered => (head(connection).await?.0.cast_unsigned(), true),
-        t if t > COUNTED => (COUNTED, false),
-        t => (t, true),
-    };
-
-    let mut page = Sql::new(
-        connection,
-        r#"SELECT p.*, t.service_account AS service_account, a.organisation_id AS actor_organisation, o.name AS organisation_name
-           FROM (SELECT e.* FROM audit_event e"#,
-    );
-    filter(&mut page, scope, query);
-    page.push(" ORDER BY e.sequence DESC LIMIT ")
-        .bind(size.cast_signed())
-        .push(" OFFSET ")
-        .bind(offset.cast_signed())
-        .push(
-            r#") p LEFT JOIN "user" t ON t.id = p.target_id LEFT JOIN "user" a ON a.id = p.actor_id
-            LEFT JOIN organisation o ON o.id = p.organisation_id ORDER BY p.sequence DESC"#,
-        );
-    let rows = page.all(connection).await?;
-    let items = rows
-        .iter()
-        .map(|row| event(&Row(row), scope))
-        .collect::<Result<_, DbErr>>()?;
-    Ok(Page {
-        items,
-        total,
-        total_is_exact,
-        page: query.page.get(),
-        page_size: query.page_size.get(),
-        as_of: now,
-    })
-}
-
-fn filter(sql: &mut Sql, scope: Scope, query: &AuditQuery) {
-    sql.push(" WHERE true");
-    match scope {
-        Scope::All => {}
-        Scope::Organisation(organisation) => {
-            sql.push(" AND e.organisation_id = ").bind(organisation.0);
-        }
-        Scope::User(user) => {
-            let place = sql.place(user.0);
-            sql.push(&format!(
-                " AND (e.target_id = {place} OR e.actor_id = {place})"
-            ));
-        }
-    }
-    if let Some(session) = query.session {
-        sql.push(" AND e.session_id = ").bind(session.0);
-    }
-    if let Some(user) = query.user {
-        let place = sql.place(user.0);
-        // An actor who is shown without a name cannot be asked for by id either.
-        let named = match scope {
-            Scope::All => "",
-            Scope::Organisation(_) | Scope::User(_) => {
-                r#" AND EXISTS (SELECT 1 FROM "user" a
-                    WHERE a.id = e.actor_id AND a.organisation_id = e.organisation_id)"#
-            }
-        };
-        sql.push(&format!(
-            " AND (e.target_id = {place} OR (e.actor_id = {place}{named}))"
-        ));
-    }
-    if let Some(action) = query.action {
-        sql.push(" AND e.action = ").bind(action.as_str());
-    }
-    if let Some(outcome) = query.outcome {
-        sql.push(" AND e.outcome = ").bind(outcome.as_str());
-    }
-}
-
-fn event(row: &Row<'_>, scope: Scope) -> Result<AuditEvent, DbErr> {
-    let organisation: Option<uuid::Uuid> = row.get("organisation_id")?;
-    let actor_organisation: Option<uuid::Uuid> = row.get("actor_organisation")?;
-    let actor_id: Option<uuid::Uuid> = row.get("actor_id")?;
-    let actor_name: String = row.get("actor_name")?;
-    let actor = match actor_id {
-        Some(id) if scope == Scope::All || actor_organisation == organisation => Some(Actor {
-            id: Some(UserId(id)),
-            name: actor_name,
-        }),
-        Some(_) => Some(super::records::foreign_actor()),
-        None if actor_name.is_empty() => None,
-        None => Some(Actor {
-            id: None,
-            name: actor_name,
-        }),
-    };
-    let target = match row.get::<Option<uuid::Uuid>>("target_id")? {
-        None => None,
-        Some(id) => Some(UserRef {
-            id: UserId(id),
-            email: row.get("target_email")?,
-            name: row.get("target_name")?,
-            service_account: row.get::<Option<bool>>("service_account")?.unwrap_or(false),
-        }),
-    };
-    let organisation = match organisation {
-        None => None,
-        Some(id) => Some(OrganisationRef {
-            id: OrganisationId(id),
-            name: row
-                .get::<Option<String>>("organisation_name")?
-                .unwrap_or_default(),
-        }),
-    };
-    Ok(AuditEvent {
-        sequence: row.get("sequence")?,
-        at: row.time("at")?,
-        actor,
-        target,
-        organisation,
-        action: row.word("action", AuditAction::from_name)?,
-        outcome: row.word("outcome", AuditOutcome::from_name)?,
-        session: row.get::<Option<uuid::Uuid>>("session_id")?.map(SessionId),
-        detail: row.get("detail")?,
-        ip: row.get("ip")?,
-        user_agent: row.get("user_agent")?,
-        request_id: row.get("request_id")?,
-    })
+/// The bytes by which an address is filtered; `None` where there is none.
+pub(super) fn ip_bytes(text: &str) -> Option<Vec<u8>> {
+    let address = text.parse().ok()?;
+    Some(rollcall_core::address::bytes(address).to_vec())
 }

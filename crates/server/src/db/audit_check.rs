@@ -124,6 +124,10 @@ fn misfit(dialect: Dialect) -> String {
         unless(column, format!("typeof({column}) = 'text'"));
     }
     unless("detail", "typeof(detail) IN ('text', 'null')".to_owned());
+    unless(
+        "ip_bytes",
+        "typeof(ip_bytes) IN ('blob', 'null')".to_owned(),
+    );
     unless("hmac", "typeof(hmac) = 'blob'".to_owned());
     text + " END"
 }
@@ -132,7 +136,7 @@ fn content(row: &Row<'_>, misfit: Option<&str>) -> Result<(AuditRecord, [u8; 32]
     if let Some(misfit) = misfit {
         let known = NUMBERS.iter().chain(&IDS).chain(&TEXTS);
         let named = known
-            .chain(&["detail", "hmac"])
+            .chain(&["detail", "ip_bytes", "hmac"])
             .find(|name| **name == misfit);
         return Err(named.copied().unwrap_or("hmac"));
     }
@@ -142,6 +146,12 @@ fn content(row: &Row<'_>, misfit: Option<&str>) -> Result<(AuditRecord, [u8; 32]
     if detail.as_deref() == Some("") {
         // The HMAC is that of no text, which is stored as NULL.
         return Err("detail");
+    }
+    let mut ip = text("ip")?;
+    let stored: Option<Vec<u8>> = row.get("ip_bytes").map_err(named("ip_bytes"))?;
+    if stored != super::audit::ip_bytes(&ip) {
+        // The HMAC covers the text alone. Where the bytes do not follow from it the row was changed, so it must not fit.
+        ip.push('\n');
     }
     let record = AuditRecord {
         at: row.time("at").map_err(named("at"))?,
@@ -159,7 +169,7 @@ fn content(row: &Row<'_>, misfit: Option<&str>) -> Result<(AuditRecord, [u8; 32]
             .map_err(named("outcome"))?,
         session: id("session_id")?.map(SessionId),
         detail,
-        ip: text("ip")?,
+        ip,
         user_agent: text("user_agent")?,
         request_id: text("request_id")?,
     };

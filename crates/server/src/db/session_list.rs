@@ -155,6 +155,29 @@ pub async fn list_after(
     row::read(connection, scope, &ids, now).await
 }
 
+/// The next sessions that match, newest first, out of the next 2,000 of the scope after the one with this creation
+/// and id; and where to go on, `None` at the end. There may be none of them that match.
+pub async fn list_matching_after(
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    filter: &SessionFilter,
+    after: Option<(Timestamp, SessionId)>,
+    now: Timestamp,
+) -> Result<(Vec<Session>, Option<(Timestamp, SessionId)>), DbError> {
+    const TESTED: u64 = 2_000;
+    let wanted = Wanted::new(scope, filter, now);
+    let rows = ids::matching_after(connection, &wanted, after, TESTED).await?;
+    let next = rows
+        .last()
+        .filter(|_| rows.len() as u64 == TESTED)
+        .map(|(id, at, _)| (*at, SessionId(*id)));
+    let ids: Vec<_> = rows
+        .iter()
+        .filter_map(|(id, _, matches)| matches.then_some(*id))
+        .collect();
+    Ok((row::read(connection, scope, &ids, now).await?, next))
+}
+
 /// A user's own sessions: the current one first, then the active ones by last activity, newest first,
 /// then the ended ones likewise. Only active ones unless the filter names a state.
 pub async fn own(

@@ -10,7 +10,7 @@ use sea_orm::{
     ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
     QueryFilter,
 };
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use super::entity::session;
 use super::error::DbError;
@@ -87,14 +87,10 @@ pub(super) fn model(new: &NewSession, email: &str) -> session::ActiveModel {
     }
 }
 
-// The order of addresses: IPv4 lies within IPv6 as ::ffff:a.b.c.d. What is no address comes first.
+// The order of addresses. What is no address comes first.
 fn ip_bytes(text: &str) -> Vec<u8> {
-    let address = match text.parse() {
-        Ok(IpAddr::V4(address)) => address.to_ipv6_mapped(),
-        Ok(IpAddr::V6(address)) => address,
-        Err(_) => Ipv6Addr::UNSPECIFIED,
-    };
-    address.octets().to_vec()
+    let address = text.parse().unwrap_or(Ipv6Addr::UNSPECIFIED.into());
+    rollcall_core::address::bytes(address).to_vec()
 }
 
 // What `core::Session::browser_and_system` shows, as far as its order goes.
@@ -289,6 +285,31 @@ pub async fn end(
 ) -> Result<bool, DbError> {
     let mut sql = end_statement(connection, now, reason, by, note);
     sql.push(" AND id = ").bind(id.0);
+    Ok(sql.run(connection).await? == 1)
+}
+
+/// Gives a session that lives at `now` another name. False if it does not live, or is somebody else's.
+pub async fn rename(
+    connection: &impl ConnectionTrait,
+    id: SessionId,
+    user: UserId,
+    name: &str,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let key = super::search_text::fold(name);
+    let mut sql = Sql::new(connection, "UPDATE session SET name = ");
+    sql.bind(name.to_owned()).push(", name_key = ");
+    let key = sql.place(key);
+    // The name is the last line of what a search looks through.
+    sql.push(&format!(
+        "{key}, search_text = substr(search_text, 1, length(search_text) - length(name_key)) || {key} WHERE id = "
+    ))
+    .bind(id.0)
+    .push(" AND user_id = ")
+    .bind(user.0)
+    .push(" AND ");
+    let at = sql.place(now.0);
+    sql.push(&life::live(Dialect::of(connection), "session", &at));
     Ok(sql.run(connection).await? == 1)
 }
 

@@ -3,13 +3,13 @@
 use rollcall_core::{AuditEvent, AuditQuery, Backend, Page};
 
 use super::extract::{Asking, Parameters};
-use super::openapi::AuditListParameters;
+use super::openapi::{AuditFilterParameters, PageParameters};
 use super::respond::Json;
 use crate::error::{ApiError, ProblemDocument};
 
 /// Audit events, newest first. Needs `audit.view`.
 #[utoipa::path(
-    get, path = "/api/v1/audit", tag = "Audit", params(AuditListParameters),
+    get, path = "/api/v1/audit", tag = "Audit", params(AuditFilterParameters, PageParameters),
     responses(
         (status = 200, description = "One page", body = Page<AuditEvent>),
         (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),

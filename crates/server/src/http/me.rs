@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::extract::{Asking, Body, Id, NoParameters, Parameters, switch};
-use super::openapi::SessionListParameters;
+use super::openapi::{PageParameters, SessionFilterParameters, SessionSortParameter};
 use super::respond::{Json, done};
 use crate::error::{ApiError, ProblemDocument};
 
@@ -58,7 +58,7 @@ pub(super) async fn change_password(
 /// The caller's sessions: this one first, then the active ones by last activity. Active ones unless
 /// `state` says otherwise.
 #[utoipa::path(
-    get, path = "/api/v1/me/sessions", tag = "My account", params(SessionListParameters),
+    get, path = "/api/v1/me/sessions", tag = "My account", params(SessionFilterParameters, SessionSortParameter, PageParameters),
     responses(
         (status = 200, description = "One page", body = Page<Session>),
         (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),
@@ -73,6 +73,40 @@ pub(super) async fn list_sessions(
             .list_own_sessions(SessionQuery::parse(&parameters.0)?)
             .await?,
     ))
+}
+
+/// What to call a session.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RenameRequest {
+    /// At most 80 characters, none of them a control character; blanks at both ends do not count.
+    #[schema(
+        min_length = 1,
+        max_length = 80,
+        pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
+    )]
+    name: String,
+}
+
+/// Gives one of the caller's active sessions another name.
+#[utoipa::path(
+    patch, path = "/api/v1/me/sessions/{id}", tag = "My account",
+    params(("id" = SessionId, Path, description = "The session")),
+    request_body = RenameRequest,
+    responses(
+        (status = 200, description = "The session under its new name", body = Session),
+        (status = 400, description = "The name cannot be accepted", body = ProblemDocument),
+        (status = 404, description = "Not one of the caller's", body = ProblemDocument),
+        (status = 409, description = "Not active any more", body = ProblemDocument),
+    )
+)]
+pub(super) async fn rename_session(
+    asking: Asking,
+    Id(id): Id<SessionId>,
+    _: NoParameters,
+    Body(request): Body<RenameRequest>,
+) -> Result<Json<Session>, ApiError> {
+    Ok(Json(asking.rename_own_session(id, request.name).await?))
 }
 
 /// Ends one of the caller's sessions.

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, Kind, Method, Permission, SessionId, State, UserId,
+    AuditAction, AuditOutcome, EndReason, Kind, Method, Permission, SessionId, State, Timestamp,
 };
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -15,18 +15,19 @@ use utoipa::openapi::{
 use utoipa::{IntoParams, Modify, OpenApi};
 
 use super::{
-    audit, credentials, many, me, operations, policy, sessions, sign_in, user_requests, users,
+    audit, credentials, export, many, me, operations, policy, sessions, sign_in, user_requests,
+    users,
 };
 use crate::error::{FieldError, ProblemDocument};
 
-/// What a list of sessions takes. Only written down here: `core::SessionQuery` reads it.
+/// Which sessions. Only written down here: `core::SessionQuery` reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(
     dead_code,
     reason = "a description for the document; the fields are never read"
 )]
-pub(super) struct SessionListParameters {
+pub(super) struct SessionFilterParameters {
     /// Any part of e-mail, IP address or session name, in any letter case; at most 200 characters.
     #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     q: Option<String>,
@@ -34,6 +35,16 @@ pub(super) struct SessionListParameters {
     state: Option<State>,
     /// Only this kind.
     kind: Option<Kind>,
+}
+
+/// In which order. Only written down here.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "a description for the document; the field is never read"
+)]
+pub(super) struct SessionSortParameter {
     /// A column, with `-` before it for the largest first: `user`, `name`, `ip`, `browser`, `state`,
     /// `created_at`, `last_activity_at`, `duration`.
     #[param(
@@ -41,6 +52,16 @@ pub(super) struct SessionListParameters {
         example = "-created_at"
     )]
     sort: Option<String>,
+}
+
+/// Which page. Only written down here.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "a description for the document; the fields are never read"
+)]
+pub(super) struct PageParameters {
     /// The number of the page, from 1.
     #[param(minimum = 1, maximum = 10_000_000)]
     page: Option<u32>,
@@ -49,28 +70,33 @@ pub(super) struct SessionListParameters {
     page_size: Option<u32>,
 }
 
-/// What the list of audit events takes. Only written down here: `core::AuditQuery` reads it.
+/// Which audit events. Only written down here: `core::AuditQuery` reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(
     dead_code,
     reason = "a description for the document; the fields are never read"
 )]
-pub(super) struct AuditListParameters {
+pub(super) struct AuditFilterParameters {
+    /// Only events that this user did or that were done to them: an id, or the e-mail that they have now.
+    user: Option<String>,
+    /// Only events that this user did: an id or an e-mail.
+    actor: Option<String>,
+    /// Only events that were done to this user: an id or an e-mail.
+    target: Option<String>,
     /// Only events of this session.
     session: Option<SessionId>,
-    /// Only events that this user did or that were done to them.
-    user: Option<UserId>,
     /// Only this action.
     action: Option<AuditAction>,
     /// Only this outcome.
     outcome: Option<AuditOutcome>,
-    /// The number of the page, from 1.
-    #[param(minimum = 1, maximum = 10_000_000)]
-    page: Option<u32>,
-    /// Rows on a page, 1 to 100; 10 to start with.
-    #[param(minimum = 1, maximum = 100)]
-    page_size: Option<u32>,
+    /// Only requests from this address, or from this range.
+    #[param(example = "192.0.2.0/24")]
+    ip: Option<String>,
+    /// Only events from this moment on.
+    from: Option<Timestamp>,
+    /// Only events before this moment.
+    until: Option<Timestamp>,
 }
 
 #[derive(OpenApi)]
@@ -84,7 +110,8 @@ pub(super) struct AuditListParameters {
     ),
     paths(
         sign_in::sign_in, sign_in::sign_out,
-        me::find, me::change_password, me::list_sessions, me::end_session, me::end_sessions,
+        me::find, me::change_password, me::list_sessions, me::rename_session, me::end_session, me::end_sessions,
+        export::own_sessions, export::sessions, export::audit,
         sessions::list, sessions::stats, sessions::find, sessions::end,
         many::preview, many::end, many::progress, many::end_all,
         users::end_sessions,
@@ -98,7 +125,7 @@ pub(super) struct AuditListParameters {
         (name = "Rediacc", description = "The calls of Rediacc's console, with its field names"),
         (name = "Operations"),
     ),
-    components(schemas(ProblemDocument, FieldError, State, Kind, AuditAction, AuditOutcome)),
+    components(schemas(ProblemDocument, FieldError, State, Kind, AuditAction, AuditOutcome, Timestamp)),
     modifiers(&Securities, &CommonAnswers, &Words, &Ids),
     security(("session_cookie" = []), ("bearer_token" = [])),
 )]
@@ -168,6 +195,7 @@ impl Modify for Ids {
             let named = [
                 ("get", &mut item.get),
                 ("post", &mut item.post),
+                ("patch", &mut item.patch),
                 ("delete", &mut item.delete),
             ];
             for (method, operation) in named {

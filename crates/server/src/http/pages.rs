@@ -6,12 +6,12 @@ use any_spawner::Executor;
 use axum::Extension;
 use axum::extract::{RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use leptos::nonce::Nonce;
 use leptos::prelude::provide_context;
 use leptos_axum::render_app_async_with_context;
 use rollcall_core::backend::Backend;
-use rollcall_core::{Error, Permission, SessionId, query};
+use rollcall_core::{AuditQuery, Error, Permission, SessionId, query};
 
 use super::request::{Area, Asked};
 use super::{assets, respond};
@@ -53,6 +53,9 @@ pub(super) async fn page(
     if let Some(elsewhere) = guard(&backend, request.uri().path(), request.uri().query()) {
         return see_other(&elsewhere);
     }
+    if let Some(there) = canonical(&backend, request.uri().clone()).await {
+        return see_other(&there);
+    }
     // A page about a session has its id in the path. What is no id names nothing.
     let known = parameters
         .iter()
@@ -68,13 +71,31 @@ pub(super) async fn page(
     response
 }
 
-// Whether the caller may see what the pages under `/sessions` are about.
+// The address that a page with a form of filters should have, if this is another one: a plain form sends empty fields,
+// and times of the zone that the page shows.
+async fn canonical(backend: &RequestBackend, asked: Uri) -> Option<String> {
+    let query = asked.query().filter(|query| !query.is_empty())?;
+    if asked.path() != "/audit" {
+        return None;
+    }
+    let zone = backend.surroundings().await.ok()?.zone;
+    let there = AuditQuery::canonical(query, &zone);
+    (there != query).then(|| match there.is_empty() {
+        true => "/audit".to_owned(),
+        false => format!("/audit?{there}"),
+    })
+}
+
+// Whether the caller may see what the pages of administration are about.
 fn is_open_to(backend: &RequestBackend, path: &str) -> bool {
-    let administration = path == "/sessions" || path.starts_with("/sessions/");
-    !administration
-        || backend
-            .caller()
-            .is_none_or(|caller| caller.permissions().has(Permission::SessionsView))
+    let needed = match path {
+        "/audit" => Permission::AuditView,
+        _ if path == "/sessions" || path.starts_with("/sessions/") => Permission::SessionsView,
+        _ => return true,
+    };
+    backend
+        .caller()
+        .is_none_or(|caller| caller.permissions().has(needed))
 }
 
 /// What no route knows: a page in words for people, a problem document for programs.

@@ -6,13 +6,13 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::extract::{Asking, Id, NoParameters, OptionalBody, Parameters};
-use super::openapi::SessionListParameters;
+use super::openapi::{PageParameters, SessionFilterParameters, SessionSortParameter};
 use super::respond::{Json, done};
 use crate::error::{ApiError, ProblemDocument};
 
 /// Sessions, newest first unless `sort` says otherwise. Needs `sessions.view`.
 #[utoipa::path(
-    get, path = "/api/v1/sessions", tag = "Sessions", params(SessionListParameters),
+    get, path = "/api/v1/sessions", tag = "Sessions", params(SessionFilterParameters, SessionSortParameter, PageParameters),
     responses(
         (status = 200, description = "One page", body = Page<Session>),
         (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),

@@ -1,10 +1,10 @@
-//! The caller's own account: password, time zone.
+//! The caller's own account: password, time zone, names of sessions.
 
 use std::sync::Arc;
 
 use rollcall_core::{
     AuditAction, AuditOutcome, ChangePassword, EndReason, Error, Field, Me, PolicyPlace, Problem,
-    Rule,
+    Rule, Session, SessionId,
 };
 
 use super::Service;
@@ -12,9 +12,10 @@ use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
 use super::password::Password;
-use super::sign_in::{Attempt, account_key};
+use super::sign_in::{Attempt, account_key, chosen_name};
 use super::token::Token;
 use crate::db;
+use crate::db::audit::AuditRecord;
 
 impl Service {
     /// Who is asking; answered out of memory.
@@ -160,6 +161,64 @@ impl Service {
             return Err(Error::Unauthenticated);
         }
         Ok(token)
+    }
+
+    /// Gives one of the caller's own active sessions another name; those of others do not exist here.
+    pub async fn rename_own_session(
+        &self,
+        caller: &Caller,
+        facts: &RequestFacts,
+        id: SessionId,
+        name: &str,
+    ) -> Result<Session, Error> {
+        let name = chosen_name(name)?.ok_or(Error::Invalid(Field::Name, Problem::Missing))?;
+        let user = caller.user_id();
+        let about = |outcome| {
+            let record = event(
+                self.now(),
+                AuditAction::SessionRenamed,
+                outcome,
+                Some(facts),
+            )
+            .by(user, caller.name())
+            .on(id);
+            AuditRecord {
+                organisation: Some(caller.organisation_id()),
+                ..record
+            }
+        };
+        let found = self.find_record(id).await?;
+        let Some((record, _)) = found.filter(|(record, _)| record.user_id == user) else {
+            self.note_event(about(AuditOutcome::NotFound)).await;
+            return Err(Error::NotFound);
+        };
+        let to_self = |record: AuditRecord| {
+            record.to(&caller.session.authority.user, caller.organisation_id())
+        };
+        let success = to_self(about(AuditOutcome::Success))
+            .with(format!("\"{}\" is now \"{name}\"", record.name));
+        let failure = to_self(about(AuditOutcome::AlreadyEnded));
+        self.flush_activity().await?;
+        let now = self.now();
+        let renamed = self
+            .write_then(
+                move |tx, trail| {
+                    Box::pin(async move {
+                        let renamed = db::sessions::rename(tx, id, user, &name, now).await?;
+                        trail
+                            .append(tx, if renamed { &success } else { &failure })
+                            .await?;
+                        Ok(renamed)
+                    })
+                },
+                // What is in memory has the old name, and so has what is being read just now.
+                |service, _| service.inner.cache.authority_changed(),
+            )
+            .await?;
+        if !renamed {
+            return Err(Error::SessionNotActive);
+        }
+        self.find_own_session(caller, id).await
     }
 
     /// Sets the zone that the caller's times are shown in; `None` follows the browser.

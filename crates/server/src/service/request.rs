@@ -76,8 +76,8 @@ enum Who {
 
 /// The backend of one request.
 pub struct RequestBackend {
-    service: Service,
-    facts: RequestFacts,
+    pub(super) service: Service,
+    pub(super) facts: RequestFacts,
     with_cookie: bool,
     who: Who,
     effects: Mutex<Effects>,
@@ -209,6 +209,11 @@ impl RequestBackend {
         self.noted(work.await)
     }
 
+    /// Now, by the service's clock.
+    pub fn now(&self) -> Timestamp {
+        self.service.now()
+    }
+
     /// The caller, whose password need not be changed first.
     pub fn signed_in(&self) -> Result<&Caller, Error> {
         let caller = self.anyone_signed_in()?;
@@ -231,7 +236,7 @@ impl RequestBackend {
         self.effects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result {
             self.lock().error.get_or_insert(*error);
         }
@@ -384,6 +389,14 @@ impl Backend for RequestBackend {
 
     fn find_own_session(&self, id: SessionId) -> Answer<'_, Session> {
         self.answer(async move { self.service.find_own_session(self.signed_in()?, id).await })
+    }
+
+    fn rename_own_session(&self, id: SessionId, name: String) -> Answer<'_, Session> {
+        self.answer(async move {
+            self.service
+                .rename_own_session(self.signed_in()?, &self.facts, id, &name)
+                .await
+        })
     }
 
     fn end_own_session(&self, id: SessionId) -> Answer<'_, EndResult> {

@@ -419,8 +419,17 @@ fn usable(user: &UserRecord) -> bool {
 }
 
 fn session_name(given: Option<&str>, facts: &RequestFacts) -> Result<String, Error> {
-    let given = given.map(str::trim).filter(|name| !name.is_empty());
-    match given {
+    match chosen_name(given.unwrap_or_default())? {
+        Some(name) => Ok(name),
+        None => Ok(user_agent::session_name(&user_agent::parse(
+            &facts.user_agent,
+        ))),
+    }
+}
+
+/// A session name as somebody typed it; `None` where there is nothing in it.
+pub(super) fn chosen_name(given: &str) -> Result<Option<String>, Error> {
+    match Some(given.trim()).filter(|name| !name.is_empty()) {
         Some(name) if name.chars().count() > LONGEST_SESSION_NAME as usize => Err(Error::Invalid(
             Field::Name,
             Problem::TooLong(LONGEST_SESSION_NAME),
@@ -428,10 +437,8 @@ fn session_name(given: Option<&str>, facts: &RequestFacts) -> Result<String, Err
         Some(name) if name.chars().any(char::is_control) => {
             Err(Error::Invalid(Field::Name, Problem::Malformed))
         }
-        Some(name) => Ok(name.nfc().collect()),
-        None => Ok(user_agent::session_name(&user_agent::parse(
-            &facts.user_agent,
-        ))),
+        Some(name) => Ok(Some(name.nfc().collect())),
+        None => Ok(None),
     }
 }
 

@@ -135,6 +135,8 @@ async fn a_flipped_byte_in_any_column_is_found() {
         ("detail", text("detail")),
         ("detail", "NULL".to_owned()),
         ("ip", text("ip")),
+        ("ip_bytes", "NULL".to_owned()),
+        ("ip_bytes", bytes(&[7; 15])),
         ("user_agent", text("user_agent")),
         ("request_id", text("request_id")),
         ("request_id", "''".to_owned()),

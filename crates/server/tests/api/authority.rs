@@ -188,15 +188,22 @@ async fn signing_out_closes_every_door() {
         }
         let id = victim.to_string();
         let address = path.replace("{id}", &id).replace("{requestId}", &id);
+        let address = match path.ends_with("/export") {
+            true => format!("{address}?format=csv"),
+            false => address,
+        };
         for method in item.as_object().expect("operations").keys() {
             let method: Method = method.to_uppercase().parse().expect("a method");
             let (program, replay) = (app.holding(&token), app.browser());
             replay.hold(&token);
             for client in [&program, &replay] {
                 let ask = client.ask(method.clone(), &address);
-                let answer = match path.ends_with("password") {
-                    true => ask.json(&change).await,
-                    false => ask.await,
+                let answer = if path.ends_with("password") {
+                    ask.json(&change).await
+                } else if method == Method::PATCH {
+                    ask.json(&json!({ "name": "mine again" })).await
+                } else {
+                    ask.await
                 };
                 answer.problem(401, "unauthenticated");
                 asked += 1;
@@ -209,6 +216,7 @@ async fn signing_out_closes_every_door() {
         "list_sessions",
         "session_stats",
         "list_audit",
+        "audit_lines",
         "end_own_sessions",
     ] {
         let replay = app.browser();
@@ -220,7 +228,13 @@ async fn signing_out_closes_every_door() {
             .await;
         assert_eq!(answer.status, 401, "{function}: {}", answer.text());
     }
-    for page in ["/", "/sessions", "/account/sessions", "/account/security"] {
+    for page in [
+        "/",
+        "/sessions",
+        "/audit",
+        "/account/sessions",
+        "/account/security",
+    ] {
         let replay = app.browser();
         replay.hold(&token);
         let answer = replay.get(page).header("accept", "text/html").await;

@@ -8,6 +8,7 @@
 mod support;
 
 mod audit;
+mod audit_list;
 mod audit_verify;
 mod authority;
 mod backup;
@@ -16,6 +17,7 @@ mod contract;
 mod credentials;
 mod database_away;
 mod ending;
+mod exports;
 mod faults;
 mod first_start;
 mod guessing;
@@ -31,6 +33,7 @@ mod parser_properties;
 mod parsers;
 mod passwords;
 mod policy;
+mod renaming;
 mod roles;
 mod rotation;
 mod rotation_model;

@@ -54,6 +54,12 @@ const TABLE: &[Row] = &[
     ("DELETE", "/api/v1/me/sessions/{id}", Target::Colleague, [404, 404, 404, 404, 404, 401]),
     ("DELETE", "/api/v1/me/sessions/{id}", Target::Foreign, [404, 404, 404, 404, 404, 401]),
     ("DELETE", "/api/v1/me/sessions/{id}", Target::Unknown, [404, 404, 404, 404, 404, 401]),
+    ("GET", "/api/v1/me/sessions/export", Target::None, [200, 200, 200, 200, 200, 401]),
+    ("PATCH", "/api/v1/me/sessions/{id}", Target::Own, [200, 200, 200, 200, 200, 401]),
+    ("PATCH", "/api/v1/me/sessions/{id}", Target::Colleague, [404, 404, 404, 404, 404, 401]),
+    ("PATCH", "/api/v1/me/sessions/{id}", Target::Foreign, [404, 404, 404, 404, 404, 401]),
+    ("PATCH", "/api/v1/me/sessions/{id}", Target::Unknown, [404, 404, 404, 404, 404, 401]),
+    ("GET", "/api/v1/sessions/export", Target::None, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/sessions", Target::None, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/sessions/stats", Target::None, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/sessions/{id}", Target::Own, [200, 200, 200, 403, 403, 401]),
@@ -84,6 +90,7 @@ const TABLE: &[Row] = &[
     ("PATCH", "/api/v1/policy", Target::None, [200, 200, 403, 403, 403, 401]),
     ("POST", "/api/v1/policy/preview", Target::None, [200, 200, 403, 403, 403, 401]),
     ("GET", "/api/v1/audit", Target::None, [200, 200, 403, 403, 403, 401]),
+    ("GET", "/api/v1/audit/export", Target::None, [200, 200, 403, 403, 403, 401]),
     ("GET", "/api/UserRequests", Target::None, [200, 200, 200, 403, 403, 401]),
     ("DELETE", "/api/UserRequest/{requestId}", Target::Own, [204, 204, 204, 204, 204, 401]),
     ("DELETE", "/api/UserRequest/{requestId}", Target::Colleague, [204, 204, 204, 403, 403, 401]),
@@ -163,13 +170,20 @@ impl World {
             let stored = self.app.stored(rollcall_core::SessionId(session)).await;
             assert_eq!(stored.ended.is_some(), status == 204);
         }
+        if method == "PATCH" && !matches!(target, Target::None | Target::Unknown) {
+            let stored = self.app.stored(rollcall_core::SessionId(session)).await;
+            assert_eq!(stored.name == "renamed", status == 200);
+        }
     }
 }
 
 async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
     let method: Method = method.parse().expect("a method");
     let patches = method == Method::PATCH;
-    let ask = client.ask(method, path);
+    let ask = match path.ends_with("/export") {
+        true => client.ask(method, &format!("{path}?format=ndjson")),
+        false => client.ask(method, path),
+    };
     let answer = match path {
         "/api/v1/sign-in" => ask.json(&json!({ "email": "colleague@acme.test", "password": PASSWORD })).await,
         "/api/v1/me/password" => ask.json(&json!({ "current_password": "a wrong password", "new_password": "nine loud geese before dawn" })).await,
@@ -178,6 +192,7 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
         "/api/v1/sessions/end-all" => ask.json(&json!({ "scope": "user", "id": id })).await,
         "/api/v1/policy/preview" => ask.json(&json!({ "values": { "most_sessions": 50 } })).await,
         "/api/v1/policy" if patches => ask.json(&json!({ "values": { "most_sessions": 50 } })).await,
+        _ if patches => ask.json(&json!({ "name": "renamed" })).await,
         _ => ask.await,
     };
     if answer.status >= 400 {

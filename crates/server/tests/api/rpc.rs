@@ -247,6 +247,26 @@ async fn acts_have_the_same_effect_by_both_doors() {
 
     let browser = app.browser_of(&nora).await;
     let mine = open(&nora).await;
+    browser
+        .ask(http::Method::PATCH, &format!("/api/v1/me/sessions/{mine}"))
+        .json(&json!({ "name": "Kestrel" }))
+        .await
+        .ok();
+    let by_rest = audit().await;
+    let again = open(&nora).await;
+    let fields = [
+        ("session", again.to_string()),
+        ("name", "Kestrel".to_owned()),
+    ];
+    let fields = fields
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let answer = rpc(&browser, "rename_own_session", &fields).await;
+    assert_eq!(answer.ok(), Value::Null);
+    assert_eq!(audit().await, by_rest);
+    assert_eq!(app.stored(again).await.name, "Kestrel");
+    let answer = rpc(&browser, "end_own_session", &[fields[0]]).await;
+    assert_eq!(answer.ok(), json!({ "ended": 1, "signed_out": false }));
     let answer = rpc(
         &browser,
         "end_own_session",
@@ -401,6 +421,18 @@ async fn every_role_may_do_the_same_by_both_doors() {
                 )
                 .await,
             );
+            let id = session().await;
+            let rest = client()
+                .await
+                .ask(http::Method::PATCH, &format!("/api/v1/me/sessions/{id}"))
+                .json(&json!({ "name": "Kestrel" }))
+                .await;
+            let fields = [("session", id.as_str()), ("name", "Kestrel")];
+            same(
+                "rename",
+                &rest,
+                &rpc(&client().await, "rename_own_session", &fields).await,
+            );
             let rest = client()
                 .await
                 .delete(&format!("/api/v1/users/{user}/sessions"))
@@ -432,6 +464,7 @@ async fn every_role_may_do_the_same_by_both_doors() {
             ("/api/v1/sessions", "count_sessions"),
             ("/api/v1/sessions/stats", "session_stats"),
             ("/api/v1/audit", "list_audit"),
+            ("/api/v1/audit", "audit_lines"),
             ("/api/v1/me", "me"),
             ("/api/v1/me/sessions", "list_own_sessions"),
         ] {

@@ -1,6 +1,6 @@
 //! The audit trail.
 
-use rollcall_core::{AuditAction, AuditOutcome, AuditQuery, PageNumber, PageSize, UserId};
+use rollcall_core::{AuditAction, AuditOutcome, AuditQuery, PageNumber, PageSize, UserId, Who};
 use rollcall_server::db::{self, AuditRecord, DbError, Scope};
 use sea_orm::ConnectionTrait;
 
@@ -166,7 +166,7 @@ async fn an_organisation_sees_its_own_events_and_no_foreign_actor() {
         assert_eq!(own.items[1].organisation.as_ref().unwrap().name, "Acme");
 
         let of_root = AuditQuery {
-            user: Some(root),
+            user: Some(Who::Id(root)),
             ..AuditQuery::default()
         };
         assert_eq!(list(Scope::All, of_root.clone()).await.total, 2);

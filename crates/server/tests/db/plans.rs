@@ -45,7 +45,7 @@ impl<'a> Watcher<'a> {
             .push((statement.sql.clone(), steps));
     }
 
-    /// Panics where a statement goes through all sessions or users, or sorts more than the last part of
+    /// Panics where a statement goes through all sessions, users or events, or sorts more than the last part of
     /// an order. Parts whose rows are few by their nature may be sorted: those of `gone`.
     fn assert_along_indexes(&self, what: &str) {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
@@ -53,8 +53,14 @@ impl<'a> Watcher<'a> {
         for (sql, steps) in seen {
             for step in &steps {
                 let words: Vec<_> = step.split(' ').collect();
-                let all = matches!(words[..], ["SCAN", "s" | "u" | "session" | "user", ..])
-                    && !words.contains(&"INDEX");
+                let all = matches!(
+                    words[..],
+                    [
+                        "SCAN",
+                        "s" | "u" | "e" | "session" | "user" | "audit_event",
+                        ..
+                    ]
+                ) && !words.contains(&"INDEX");
                 assert!(!all, "{what}: {step} in {sql}\n{steps:#?}");
                 // At most three kinds, what several streams bring, the rows of one page, and rows that are
                 // listed by their numbers: those of a search that found few, or of a sample.
@@ -244,4 +250,60 @@ async fn ending_touching_and_sweeping_find_their_rows_by_an_index() {
     let seen = watcher.seen.lock().unwrap().len();
     assert!(seen >= 6, "only {seen} statements");
     watcher.assert_along_indexes("writing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_filter_of_the_audit_trail_goes_along_its_index() {
+    use rollcall_core::{AuditQuery, SessionId};
+    let (rig, acme) = filled().await;
+    let nora = rig.user(acme, "max@acme.io").await;
+    let at = "2026-11-22T09:00:00Z";
+    let session = SessionId(crate::support::fresh_id());
+    let watcher = Watcher::new(&rig);
+    for scope in [Scope::All, Scope::Organisation(acme)] {
+        for (filter, index) in [
+            (format!("actor={nora}"), "audit_event_by_actor"),
+            ("actor=max@acme.io".to_owned(), "audit_event_by_actor"),
+            (format!("target={nora}"), "audit_event_by_target"),
+            (format!("user={nora}"), "audit_event_by_actor"),
+            (format!("session={session}"), "audit_event_by_session"),
+            ("action=sign_in".to_owned(), "audit_event_by_action"),
+            ("outcome=locked".to_owned(), "audit_event_by_outcome"),
+            ("ip=192.0.2.7".to_owned(), "audit_event_by_address"),
+            ("ip=192.0.2.0/24".to_owned(), "audit_event_by_address"),
+            (format!("from={at}"), "audit_event_by_time"),
+            (format!("until={at}"), "audit_event_by_time"),
+            ("outcome=success".to_owned(), ""),
+            (String::new(), ""),
+        ] {
+            let query = AuditQuery::parse(&filter).unwrap();
+            db::audit::list(&watcher, scope, &query, START)
+                .await
+                .unwrap();
+            db::audit::list_after(&watcher, scope, &query, None, 500)
+                .await
+                .unwrap();
+            let seen = std::mem::take(&mut *watcher.seen.lock().unwrap());
+            let steps: Vec<_> = seen.iter().flat_map(|(_, steps)| steps).collect();
+            assert!(
+                steps.iter().any(|step| step.contains(index)),
+                "{filter}: {steps:#?}"
+            );
+            // A list that is in the order of its index is not sorted.
+            let unordered = ["by_time", "by_address", "by_actor"]
+                .iter()
+                .any(|part| index.contains(part));
+            for step in &steps {
+                let words: Vec<_> = step.split(' ').collect();
+                let whole = matches!(words[..], ["SCAN", "e" | "u" | "audit_event" | "user", ..])
+                    // Nearly all events are successes, so that enough of them are met at once.
+                    && !filter.contains("success");
+                assert!(!whole || words.contains(&"INDEX"), "{filter}: {step}");
+                assert!(
+                    unordered || !step.contains("FOR ORDER BY"),
+                    "{filter}: {step}"
+                );
+            }
+        }
+    }
 }

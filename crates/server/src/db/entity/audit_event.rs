@@ -19,6 +19,7 @@ pub struct Model {
     pub session_id: Option<Uuid>,
     pub detail: Option<String>,
     pub ip: String,
+    pub ip_bytes: Option<Vec<u8>>,
     pub user_agent: String,
     pub request_id: String,
     pub hmac: Vec<u8>,

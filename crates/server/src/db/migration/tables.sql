@@ -45,6 +45,8 @@ CREATE TABLE "user" (
 );
 -- A deleted user's e-mail is free again.
 CREATE UNIQUE INDEX user_email_unique ON "user" (email) WHERE deleted_at IS NULL;
+-- The audit trail is asked for users by e-mail, deleted ones too.
+CREATE INDEX user_by_email ON "user" (email, id);
 CREATE INDEX user_by_organisation ON "user" (organisation_id, id);
 CREATE INDEX user_by_role ON "user" (role_key, id);
 CREATE INDEX user_unsettled ON "user" (id) WHERE NOT settled;
@@ -190,6 +192,7 @@ CREATE TABLE audit_event (
     session_id {uuid},
     detail {text},
     ip {text} NOT NULL,
+    ip_bytes {bytes},
     user_agent {text} NOT NULL,
     request_id {text} NOT NULL,
     hmac {bytes} NOT NULL
@@ -199,6 +202,10 @@ CREATE INDEX audit_event_by_session ON audit_event (session_id, sequence) WHERE 
 CREATE INDEX audit_event_by_target ON audit_event (target_id, sequence) WHERE target_id IS NOT NULL;
 CREATE INDEX audit_event_by_actor ON audit_event (actor_id, sequence) WHERE actor_id IS NOT NULL;
 CREATE INDEX audit_event_by_action ON audit_event (action, sequence);
+-- Success is no way to find anything: nearly all events have it.
+CREATE INDEX audit_event_by_outcome ON audit_event (outcome, sequence) WHERE outcome <> 'success';
+CREATE INDEX audit_event_by_address ON audit_event (ip_bytes, sequence) WHERE ip_bytes IS NOT NULL;
+CREATE INDEX audit_event_by_time ON audit_event (at, sequence);
 
 -- The newest number and HMAC; locked by whoever appends.
 CREATE TABLE audit_head (

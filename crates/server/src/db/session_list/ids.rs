@@ -227,6 +227,17 @@ pub(super) async fn after(
 ) -> Result<Vec<Uuid>, DbError> {
     let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "SELECT s.id AS id FROM ");
+    newest_after(dialect, &mut sql, scope, after, limit);
+    read(sql, connection).await
+}
+
+fn newest_after(
+    dialect: Dialect,
+    sql: &mut Sql,
+    scope: Scope,
+    after: Option<(Timestamp, SessionId)>,
+    limit: u64,
+) {
     let (rows, column, value) = match scope {
         Scope::All => (
             format!("{} s{}", dialect.entry(), dialect.by("session_by_created")),
@@ -257,7 +268,41 @@ pub(super) async fn after(
     }
     sql.push(" ORDER BY s.created_at DESC, s.id DESC LIMIT ")
         .bind(limit.cast_signed());
-    read(sql, connection).await
+}
+
+/// The next rows of the scope after a row, newest first, and whether each is wanted. At most `tested` rows are
+/// looked at, so that a rare word costs no statement that goes through everything.
+pub(super) async fn matching_after(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted<'_>,
+    after: Option<(Timestamp, SessionId)>,
+    tested: u64,
+) -> Result<Vec<(Uuid, Timestamp, bool)>, DbError> {
+    let dialect = Dialect::of(connection);
+    let mut sql = Sql::new(
+        connection,
+        "SELECT s.id AS id, s.created_at AS created_at, CAST(CASE WHEN true",
+    );
+    let now = sql.place(wanted.now.0);
+    let kind = kind_condition(&mut sql, wanted);
+    let search = search_condition(dialect, &mut sql, wanted);
+    let state = state_condition(dialect, wanted.filter.state, &now);
+    sql.push(&kind)
+        .push(&state)
+        .push(&search)
+        .push(" THEN 1 ELSE 0 END AS bigint) AS wanted FROM ");
+    newest_after(dialect, &mut sql, wanted.scope, after, tested);
+    let rows = sql.all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let row = Row(row);
+            Ok((
+                row.uuid("id")?,
+                row.time("created_at")?,
+                row.get::<i64>("wanted")? == 1,
+            ))
+        })
+        .collect()
 }
 
 /// A user's own sessions, the current one first.

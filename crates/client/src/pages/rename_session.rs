@@ -1,0 +1,58 @@
+//! Another name for one of one's own sessions. A plain form, with scripts and without.
+
+use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
+use leptos_meta::Title;
+use rollcall_core::{Error, Field, Session};
+
+use super::id_in_path;
+use crate::components::error_view::{ErrorNotice, ErrorPage, field_error, other_error};
+use crate::routes;
+use crate::rpc::{self, RenameOwnSession};
+use crate::ui::loading::Loaded;
+
+/// Asks for the name.
+#[component]
+pub(crate) fn RenameSessionPage() -> AnyView {
+    let id = id_in_path();
+    let session = rpc::load(move || (id.get(), 0), rpc::find_own_session);
+    let failure = rpc::failure(RenameOwnSession::url());
+    let content = move || async move {
+        match session.await {
+            Ok(session) => ask(&session, failure),
+            Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
+        }
+    };
+    view! {
+        <Title text="Rename a session" />
+        <Loaded content />
+    }
+    .into_any()
+}
+
+fn ask(session: &Session, failure: Option<Error>) -> AnyView {
+    let wrong = field_error(failure, Field::Name, "Session name");
+    let other = failure.filter(|_| other_error(failure, &[Field::Name]).is_some());
+    view! {
+        <section class="panel card">
+            <h1>"Rename this session"</h1>
+            {other.map(|error| view! { <ErrorNotice error /> })}
+            <p>{session.browser_and_system()}" · "<code>{session.ip.clone()}</code></p>
+            <form method="post" action=RenameOwnSession::url() class="stack">
+                <input type="hidden" name="session" value=session.id.to_string() />
+                <input type="hidden" name="go" value="true" />
+                <div class="stack">
+                    <label for="name">"Session name"</label>
+                    <input id="name" name="name" maxlength="80" required autofocus autocomplete="off" value=session.name.clone()
+                        aria-invalid=wrong.is_some().then_some("true") aria-describedby="name-error" />
+                    <span class="field-error" id="name-error">{wrong}</span>
+                </div>
+                <div class="acts">
+                    <a class="button" href=routes::MY_SESSIONS>"Cancel"</a>
+                    <button class="button primary">"Rename"</button>
+                </div>
+            </form>
+        </section>
+    }
+    .into_any()
+}
