@@ -48,6 +48,20 @@ words!(
         Action = "action",
         /// An outcome in a filter.
         Outcome = "outcome",
+        /// The primary role.
+        Role = "role",
+        /// The secondary roles.
+        Roles = "roles",
+        /// What a role allows.
+        Permissions = "permissions",
+        /// An organisation.
+        Organisation = "organisation",
+        /// Whether sign-in is allowed.
+        Enabled = "enabled",
+        /// Whether there are open sessions.
+        Active = "active",
+        /// A program's account.
+        ServiceAccount = "service_account",
         /// What to leave out.
         Except = "except",
         /// What to take in.
@@ -130,6 +144,12 @@ pub enum Error {
     SessionNotActive,
     /// Another user has this e-mail.
     EmailTaken,
+    /// Another organisation, or another role of the organisation, has this name.
+    NameTaken,
+    /// Somebody has this role.
+    RoleInUse,
+    /// Nobody would be left who may do everything.
+    LastAdministrator,
     /// A field cannot be accepted.
     Invalid(Field, Problem),
     /// Two session cookies, or cookie and bearer token together.
@@ -165,6 +185,9 @@ impl Error {
             Self::NotFound => "not_found",
             Self::SessionNotActive => "session_not_active",
             Self::EmailTaken => "email_taken",
+            Self::NameTaken => "name_taken",
+            Self::RoleInUse => "role_in_use",
+            Self::LastAdministrator => "last_administrator",
             Self::Invalid(..) => "invalid_field",
             Self::AmbiguousCredentials => "ambiguous_credentials",
             Self::MalformedBody => "malformed_body",
@@ -187,7 +210,11 @@ impl Error {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
-            Self::SessionNotActive | Self::EmailTaken => 409,
+            Self::SessionNotActive
+            | Self::EmailTaken
+            | Self::NameTaken
+            | Self::RoleInUse
+            | Self::LastAdministrator => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::TooManyAttempts(_) => 429,
@@ -216,6 +243,11 @@ impl fmt::Display for Error {
             Self::NotFound => "There is nothing here, or it is not yours to see.",
             Self::SessionNotActive => "This session is not active any more; there is nothing to end.",
             Self::EmailTaken => "Another user has this e-mail. Choose another.",
+            Self::NameTaken => "This name is taken. Choose another.",
+            Self::RoleInUse => "Somebody has this role. Give them another one first.",
+            Self::LastAdministrator => {
+                "This is the last enabled Platform administrator. Make another one first."
+            }
             Self::Invalid(field, problem) => return write!(f, "{} {problem}.", field.as_str()),
             Self::AmbiguousCredentials => {
                 "The request carries more than one session: two cookies, or a cookie and a bearer token. Send one."

@@ -122,16 +122,7 @@ impl SessionQuery {
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), Problem> {
         match name {
-            "q" => {
-                let trimmed = value.trim();
-                if trimmed.chars().count() > LONGEST_SEARCH as usize {
-                    return Err(Problem::TooLong(LONGEST_SEARCH));
-                }
-                if trimmed.chars().any(char::is_control) {
-                    return Err(Problem::Malformed);
-                }
-                self.filter.search = trimmed.to_owned();
-            }
+            "q" => self.filter.search = search(value)?,
             "state" => self.filter.state = optional(value, State::from_name)?,
             "kind" => self.filter.kind = optional(value, Kind::from_name)?,
             "sort" => self.sort = SessionSort::parse(value).ok_or(Problem::NotOffered)?,
@@ -241,11 +232,12 @@ impl AuditQuery {
     }
 }
 
+/// The parameters that came so far: none may come twice.
 #[derive(Default)]
-struct Seen(Vec<String>);
+pub(crate) struct Seen(Vec<String>);
 
 impl Seen {
-    fn once(&mut self, name: &str) -> Result<(), QueryError> {
+    pub(crate) fn once(&mut self, name: &str) -> Result<(), QueryError> {
         if self.0.iter().any(|other| other == name) {
             return Err(QueryError {
                 parameter: name.to_owned(),
@@ -257,8 +249,23 @@ impl Seen {
     }
 }
 
-// An empty value is what a form sends for "any".
-fn optional<T>(value: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+/// A search as it stands in a query, trimmed.
+pub(crate) fn search(value: &str) -> Result<String, Problem> {
+    let trimmed = value.trim();
+    if trimmed.chars().count() > LONGEST_SEARCH as usize {
+        return Err(Problem::TooLong(LONGEST_SEARCH));
+    }
+    if trimmed.chars().any(char::is_control) {
+        return Err(Problem::Malformed);
+    }
+    Ok(trimmed.to_owned())
+}
+
+/// One of the values that are possible. An empty value is what a form sends for "any".
+pub(crate) fn optional<T>(
+    value: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Problem> {
     if value.is_empty() {
         Ok(None)
     } else {
@@ -273,7 +280,7 @@ pub fn page_number(value: &str) -> Result<PageNumber, Problem> {
         .ok_or(Problem::OutOfRange(1, 10_000_000))
 }
 
-fn page_size(value: &str) -> Result<PageSize, Problem> {
+pub(crate) fn page_size(value: &str) -> Result<PageSize, Problem> {
     whole(value)
         .and_then(PageSize::new)
         .ok_or(Problem::OutOfRange(1, 100))

@@ -10,8 +10,12 @@ pub mod error;
 pub mod filter;
 pub mod ids;
 pub mod page;
+pub mod people;
+pub mod people_backend;
+pub mod people_query;
 pub mod permission;
 pub mod query;
+pub mod rights;
 pub mod role;
 pub mod rotation;
 pub mod session;
@@ -25,9 +29,16 @@ pub use audit::{AuditAction, AuditEvent, AuditOutcome};
 pub use backend::{Answer, Backend};
 pub use error::{Error, Field, Problem};
 pub use filter::{AuditQuery, SessionFilter, SessionQuery, SessionSort, SortKey};
-pub use ids::{OrganisationId, SessionId, UserId};
+pub use ids::{OrganisationId, RoleKey, SessionId, UserId};
 pub use page::{Page, PageNumber, PageSize};
+pub use people::{
+    CreateRole, CreateUser, EditOrganisation, EditRole, EditUser, Organisation, Role, RoleRef,
+    User, UserActs, UserCreated,
+};
+pub use people_backend::PeopleBackend;
+pub use people_query::{NameQuery, UserFilter, UserQuery, UserSort, UserSortKey, UserState};
 pub use permission::{Permission, Permissions};
+pub use rights::Rights;
 pub use role::{BuiltInRole, Reach};
 pub use session::{Actor, EndReason, Ended, Kind, Method, Session, SessionStats, State};
 pub use time::Timestamp;
