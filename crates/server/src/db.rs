@@ -25,6 +25,7 @@ mod migration;
 pub mod organisations;
 mod read_only;
 pub mod records;
+pub mod roles;
 mod scope;
 mod search_index;
 mod search_text;
@@ -33,6 +34,8 @@ pub mod sessions;
 pub mod snapshot;
 mod sql;
 mod sweep;
+pub mod user_changes;
+pub mod user_list;
 pub mod users;
 mod writer;
 

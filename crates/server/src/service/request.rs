@@ -74,8 +74,9 @@ enum Who {
 
 /// The backend of one request.
 pub struct RequestBackend {
-    service: Service,
-    facts: RequestFacts,
+    pub(super) service: Service,
+    pub(super) facts: RequestFacts,
+    pub(super) door: Door,
     with_cookie: bool,
     who: Who,
     effects: Mutex<Effects>,
@@ -138,6 +139,7 @@ impl RequestBackend {
         Self {
             service,
             facts,
+            door,
             with_cookie,
             who,
             effects: Mutex::new(effects),
@@ -225,7 +227,7 @@ impl RequestBackend {
         result
     }
 
-    fn answer<'a, T: Send + 'a>(
+    pub(super) fn answer<'a, T: Send + 'a>(
         &'a self,
         work: impl Future<Output = Result<T, Error>> + Send + 'a,
     ) -> Answer<'a, T> {

@@ -173,13 +173,13 @@ impl Service {
 
     // The moment before the flush, so that no activity later than it is missing. A flush that fails
     // leaves a list that is a second old, which beats none.
-    async fn up_to_date(&self) -> Timestamp {
+    pub(super) async fn up_to_date(&self) -> Timestamp {
         let _ = self.flush_activity().await;
         self.now()
     }
 }
 
-fn marked(mut page: Page<Session>, caller: &Caller) -> Page<Session> {
+pub(super) fn marked(mut page: Page<Session>, caller: &Caller) -> Page<Session> {
     for session in &mut page.items {
         session.current = session.id == caller.session_id();
     }

@@ -85,9 +85,19 @@ impl Service {
                 .await?;
             return Err(Error::SignInFailed);
         };
-        let signed_in = self
+        let Some(signed_in) = self
             .open_session(user, &attempt.key, &password, wanted, replaces, facts)
-            .await?;
+            .await?
+        else {
+            // Disabled, deleted, moved or given another password while this one was compared.
+            let overtaken = Attempt {
+                matches: false,
+                ..attempt
+            };
+            self.note_failure(&overtaken, AuditAction::SignIn, facts)
+                .await?;
+            return Err(Error::SignInFailed);
+        };
         self.inner.throttle.succeeded(facts.ip, taken_at);
         count_sign_in(AuditOutcome::Success);
         Ok(signed_in)
@@ -200,7 +210,7 @@ impl Service {
         wanted: Wanted,
         replaces: Option<&Caller>,
         facts: &RequestFacts,
-    ) -> Result<(Session, Token), Error> {
+    ) -> Result<Option<(Session, Token)>, Error> {
         let now = self.now();
         let token = Token::generate(self.random());
         let record = self.new_session(user, &token, wanted, facts, now);
@@ -241,44 +251,56 @@ impl Service {
             }
             _ => None,
         };
-        let (key, email, stored) = (attempt_key.to_owned(), user.email.clone(), record);
+        let (key, compared, stored) = (attempt_key.to_owned(), user.clone(), record);
         if replaced.is_some() {
             self.flush_activity().await?;
         }
         let old_lineage = replaces.map(|caller| caller.session.record.lineage_hash);
-        self.write_then(
-            move |tx, trail| {
-                Box::pin(async move {
-                    db::attempts::give_back(tx, &key).await?;
-                    if let Some((old, new)) = rehashed {
-                        db::users::replace_hash(tx, user_id, &old, &new).await?;
+        let signed = self
+            .write_then(
+                move |tx, trail| {
+                    Box::pin(async move {
+                        if !db::users::note_sign_in(tx, &compared, now).await? {
+                            return Ok(None);
+                        }
+                        db::attempts::give_back(tx, &key).await?;
+                        if let Some((old, new)) = rehashed {
+                            db::users::replace_hash(tx, user_id, &old, &new).await?;
+                        }
+                        db::sessions::insert(tx, &stored, &compared.email).await?;
+                        trail.append(tx, &signed_in).await?;
+                        trail.append(tx, &created).await?;
+                        let Some((old, record)) = replaced else {
+                            return Ok(Some(false));
+                        };
+                        let ended = db::sessions::end(
+                            tx,
+                            old,
+                            now,
+                            EndReason::Replaced,
+                            Some(user_id),
+                            None,
+                        )
+                        .await?;
+                        if ended {
+                            trail.append(tx, &record).await?;
+                        }
+                        Ok(Some(ended))
+                    })
+                },
+                move |service, ended| {
+                    if let (Some(lineage), Some(ended)) = (old_lineage, ended) {
+                        ended_one(lineage, EndReason::Replaced)(service, ended);
                     }
-                    db::sessions::insert(tx, &stored, &email).await?;
-                    db::users::note_sign_in(tx, user_id, now).await?;
-                    trail.append(tx, &signed_in).await?;
-                    trail.append(tx, &created).await?;
-                    let Some((old, record)) = replaced else {
-                        return Ok(false);
-                    };
-                    let ended =
-                        db::sessions::end(tx, old, now, EndReason::Replaced, Some(user_id), None)
-                            .await?;
-                    if ended {
-                        trail.append(tx, &record).await?;
-                    }
-                    Ok(ended)
-                })
-            },
-            move |service, ended| {
-                if let Some(lineage) = old_lineage {
-                    ended_one(lineage, EndReason::Replaced)(service, ended);
-                }
-            },
-        )
-        .await?;
+                },
+            )
+            .await?;
+        if signed.is_none() {
+            return Ok(None);
+        }
         let mut session = self.find_for_owner(user_id, id).await?;
         session.current = true;
-        Ok((session, token))
+        Ok(Some((session, token)))
     }
 
     fn new_session(
