@@ -33,10 +33,12 @@ pub mod listener;
 mod me;
 pub mod openapi;
 mod operations;
+mod organisations;
 mod origin;
 mod pages;
 mod request;
 mod respond;
+mod roles;
 mod rpc;
 mod sessions;
 mod sign_in;
@@ -83,6 +85,16 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/sessions", get(pages::page))
         .route("/sessions/{id}", get(pages::page))
         .route("/sessions/{id}/end", get(pages::page))
+        .route("/users", get(pages::plain))
+        .route("/users/new", get(pages::plain))
+        .route("/users/locked", get(pages::plain))
+        .route("/users/{id}", get(pages::plain))
+        .route("/users/{id}/{act}", get(pages::plain))
+        .route("/roles", get(pages::plain))
+        .route("/roles/new", get(pages::plain))
+        .route("/roles/{key}", get(pages::plain))
+        .route("/organisations", get(pages::plain))
+        .route("/organisations/{id}", get(pages::plain))
         .route("/account/sessions", get(pages::page))
         .route("/account/sessions/end", get(pages::page))
         .route("/account/sessions/{id}/end", get(pages::page))
@@ -106,7 +118,33 @@ pub fn router(settings: &Settings, service: Service) -> Router {
             "/api/v1/sessions/{id}",
             get(sessions::find).delete(sessions::end),
         )
-        .route("/api/v1/users/{id}/sessions", delete(users::end_sessions))
+        .route("/api/v1/users", get(users::list).post(users::create))
+        .route(
+            "/api/v1/users/{id}",
+            get(users::find).patch(users::edit).delete(users::remove),
+        )
+        .route(
+            "/api/v1/users/{id}/sessions",
+            get(users::list_sessions).delete(users::end_sessions),
+        )
+        .route(
+            "/api/v1/users/{id}/reset-password",
+            post(users::reset_password),
+        )
+        .route("/api/v1/users/{id}/unlock", post(users::unlock))
+        .route("/api/v1/roles", get(roles::list).post(roles::create))
+        .route(
+            "/api/v1/roles/{key}",
+            get(roles::find).patch(roles::edit).delete(roles::remove),
+        )
+        .route(
+            "/api/v1/organisations",
+            get(organisations::list).post(organisations::create),
+        )
+        .route(
+            "/api/v1/organisations/{id}",
+            get(organisations::find).patch(organisations::edit),
+        )
         .route("/api/v1/audit", get(audit::list))
         // The two calls of Rediacc's console
         .route("/api/UserRequests", get(user_requests::list))

@@ -1,6 +1,7 @@
 //! What handlers take as arguments. Each refuses in our own words, so that no library's text reaches
 //! anybody.
 
+use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -17,6 +18,29 @@ use crate::service::RequestBackend;
 
 /// The request's backend: it knows the caller and checks what they may do.
 pub(super) type Asking = Extension<Arc<RequestBackend>>;
+
+/// The backend of a request that somebody signed in has sent. Nobody else learns whether what they sent could
+/// be read.
+pub(super) struct SignedIn(Arc<RequestBackend>);
+
+impl FromRequestParts<Shared> for SignedIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, ApiError> {
+        let backend = parts.extensions.get::<Arc<RequestBackend>>().cloned();
+        let backend = backend.ok_or(Error::Internal)?;
+        backend.signed_in()?;
+        Ok(Self(backend))
+    }
+}
+
+impl Deref for SignedIn {
+    type Target = RequestBackend;
+
+    fn deref(&self) -> &RequestBackend {
+        &self.0
+    }
+}
 
 /// The id in the path. What is no id does not exist.
 pub(super) struct Id<T>(pub(super) T);

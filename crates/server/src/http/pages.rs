@@ -8,7 +8,7 @@ use axum::extract::{RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use leptos::nonce::Nonce;
-use leptos::prelude::provide_context;
+use leptos::prelude::{IntoView, provide_context};
 use leptos_axum::render_app_async_with_context;
 use rollcall_core::backend::Backend;
 use rollcall_core::{Error, Permission, SessionId, query};
@@ -77,6 +77,20 @@ fn is_open_to(backend: &RequestBackend, path: &str) -> bool {
             .is_none_or(|caller| caller.permissions().has(Permission::SessionsView))
 }
 
+/// A page without scripts: rendered here, and nowhere else.
+pub(super) async fn plain(
+    (Extension(asked), Extension(backend)): Known,
+    request: Request,
+) -> Response {
+    if let Some(error) = backend.refused() {
+        return respond::with(error.into());
+    }
+    if let Some(elsewhere) = guard(&backend, request.uri().path(), request.uri().query()) {
+        return see_other(&elsewhere);
+    }
+    render_with(&asked, &backend, request, rollcall_client::plain_shell).await
+}
+
 /// What no route knows: a page in words for people, a problem document for programs.
 pub(super) async fn unknown(request: Request) -> Response {
     let asked = request.extensions().get::<Arc<Asked>>().cloned();
@@ -95,6 +109,15 @@ pub(super) async fn unknown(request: Request) -> Response {
 }
 
 async fn render(asked: &Asked, backend: &Arc<RequestBackend>, request: Request) -> Response {
+    render_with(asked, backend, request, rollcall_client::shell).await
+}
+
+async fn render_with<V: IntoView + 'static>(
+    asked: &Asked,
+    backend: &Arc<RequestBackend>,
+    request: Request,
+    shell: fn() -> V,
+) -> Response {
     let nonce = asked.nonce.get_or_init(Nonce::new).clone();
     let shown: Arc<dyn Backend> = backend.clone();
     let bundle = assets::bundle();
@@ -112,8 +135,7 @@ async fn render(asked: &Asked, backend: &Arc<RequestBackend>, request: Request) 
             bundle: bundle.clone(),
         });
     };
-    let mut response =
-        render_app_async_with_context(context, rollcall_client::shell)(request).await;
+    let mut response = render_app_async_with_context(context, shell)(request).await;
     let effects = backend.effects();
     // A page may have found out only while it was made that nobody is signed in any more.
     match effects.error {

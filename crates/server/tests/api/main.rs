@@ -29,6 +29,8 @@ mod pages;
 mod parser_properties;
 mod parsers;
 mod passwords;
+mod people;
+mod people_revoked;
 mod roles;
 mod rotation;
 mod rotation_model;
