@@ -13,10 +13,14 @@ pub mod app;
 mod browser;
 mod components;
 mod pages;
+#[cfg(feature = "ssr")]
+mod plain;
 mod routes;
 mod rpc;
 mod ui;
 
+#[cfg(feature = "ssr")]
+pub use app::plain_shell;
 pub use app::{App, Assets, shell};
 
 /// Takes over the page that the server has rendered. Called by the page's own script.

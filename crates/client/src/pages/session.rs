@@ -18,16 +18,17 @@ use crate::{routes, rpc};
 #[component]
 pub(crate) fn SessionPage() -> AnyView {
     let id = id_in_path();
-    let may_end = use_surroundings()
-        .viewer
-        .is_some_and(|viewer| viewer.may(Permission::SessionsEnd));
+    let viewer = use_surroundings().viewer;
+    let may = |permission| viewer.as_ref().is_some_and(|viewer| viewer.may(permission));
+    let may_end = may(Permission::SessionsEnd);
+    let sees_users = may(Permission::UsersView);
     let version = RwSignal::new(0_u32);
     let session = rpc::load(move || (id.get(), version.get()), rpc::find_session);
     let asked = RwSignal::new(None::<Session>);
     let changed = Callback::new(move |()| version.update(|version| *version += 1));
     let content = move || async move {
         match session.await {
-            Ok(session) => facts(session, may_end, asked),
+            Ok(session) => facts(session, may_end, sees_users, asked),
             Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
         }
     };
@@ -38,7 +39,12 @@ pub(crate) fn SessionPage() -> AnyView {
     .into_any()
 }
 
-fn facts(session: Session, may_end: bool, asked: RwSignal<Option<Session>>) -> AnyView {
+fn facts(
+    session: Session,
+    may_end: bool,
+    sees_users: bool,
+    asked: RwSignal<Option<Session>>,
+) -> AnyView {
     let title = format!("{}: {}", session.user.name, called(&session));
     let end = (session.state == State::Active && (may_end || session.current)).then(|| {
         let session = session.clone();
@@ -74,6 +80,13 @@ fn facts(session: Session, may_end: bool, asked: RwSignal<Option<Session>>) -> A
         rollcall_core::Method::SingleSignOn => "Single sign-on",
         rollcall_core::Method::OnBehalf => "By an application",
     };
+    let name = session.user.name.clone();
+    let user = if sees_users {
+        let there = routes::user(&session.user.id.to_string());
+        view! { <a href=there rel="external">{name}</a> }.into_any()
+    } else {
+        name.into_any()
+    };
     let unknown = |text: &str| {
         if text.is_empty() {
             "Unknown".to_owned()
@@ -93,7 +106,7 @@ fn facts(session: Session, may_end: bool, asked: RwSignal<Option<Session>>) -> A
         </div>
         <section class="panel">
             <dl class="details">
-                <dt>"User"</dt><dd>{session.user.name.clone()}" · "{session.user.email.clone()}{session.user.service_account.then_some(" · service account")}</dd>
+                <dt>"User"</dt><dd>{user}" · "{session.user.email.clone()}{session.user.service_account.then_some(" · service account")}</dd>
                 <dt>"Organisation"</dt><dd>{session.organisation.name.clone()}</dd>
                 <dt>"Session name"</dt><dd>{session.name.clone()}</dd>
                 <dt>"Kind"</dt><dd>{session.kind.as_str()}</dd>
