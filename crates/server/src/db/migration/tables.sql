@@ -1,5 +1,5 @@
--- Tables and indexes, for both databases. {uuid}, {bytes}, {text}, {number} and {and_text} are each database's own
--- words. Texts compare byte by byte on both; times are microseconds since 1970 UTC.
+-- Tables and indexes, for both databases. {uuid}, {bytes}, {text}, {number}, {keyed} and {and_text} are each database's
+-- own words. Texts compare byte by byte on both; times are microseconds since 1970 UTC.
 
 CREATE TABLE organisation (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -54,7 +54,7 @@ CREATE TABLE user_role (
     user_id {uuid} NOT NULL REFERENCES "user" (id),
     role_key {text} NOT NULL REFERENCES role (key),
     PRIMARY KEY (user_id, role_key)
-);
+){keyed};
 CREATE INDEX user_role_by_role ON user_role (role_key, user_id);
 
 CREATE TABLE installation (
@@ -195,7 +195,7 @@ CREATE TABLE session_owner (
     sessions bigint NOT NULL,
     active bigint NOT NULL,
     PRIMARY KEY (user_id, organisation_id)
-);
+){keyed};
 -- Distinct users of each organisation; the id of zeros stands for the whole installation.
 CREATE TABLE session_owner_total (
     organisation_id {uuid} NOT NULL PRIMARY KEY,
