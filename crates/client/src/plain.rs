@@ -26,6 +26,9 @@ use crate::pages::not_found::NotFoundPage;
 use crate::ui::clock::provide_clock;
 use crate::ui::toast::provide_toasts;
 
+/// What is asked about a user on a page of its own, as the address has it.
+pub const USER_ACTS: [&str; 4] = ["end", "disable", "delete", "reset"];
+
 type Page = fn() -> AnyView;
 
 /// All pages without scripts, in the same frame as the others.

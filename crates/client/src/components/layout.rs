@@ -60,12 +60,12 @@ pub fn Layout(children: Children) -> impl IntoView {
                 {sees_sessions.then(|| view! { <h2>"Who is on"</h2>{item(routes::SESSIONS, Icon::Sessions, "Sessions")} })}
                 {sees_users.then(|| view! {
                     <h2>"People"</h2>
-                    {item(routes::USERS, Icon::Sessions, "Users")}
-                    {item(routes::LOCKED, Icon::Key, "Locked")}
+                    {item(routes::USERS, Icon::User, "Users")}
+                    {item(routes::LOCKED, Icon::Lock, "Locked")}
                 })}
                 {(makes_organisations || makes_roles).then(|| view! {
                     <h2>"Rules"</h2>
-                    {makes_organisations.then(|| item(routes::ORGANISATIONS, Icon::Device, "Organisations"))}
+                    {makes_organisations.then(|| item(routes::ORGANISATIONS, Icon::Building, "Organisations"))}
                     {makes_roles.then(|| item(routes::ROLES, Icon::Key, "Roles"))}
                 })}
                 {viewer.is_some().then(|| view! {

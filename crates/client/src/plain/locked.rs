@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 use rollcall_core::{
-    Page, PageNumber, User, UserFilter, UserQuery, UserSort, UserSortKey, UserState,
+    Page, PageNumber, PageSize, User, UserFilter, UserQuery, UserSort, UserSortKey, UserState,
 };
 
 use super::parts::{
@@ -58,12 +58,14 @@ fn show(list: Page<User>) -> AnyView {
             .iter()
             .map(|user| row(user, everywhere))
             .collect_view();
+        let page_size = PageSize::new(list.page_size).unwrap_or_default();
         let address = |number| {
             let page = PageNumber::new(number).unwrap_or_default();
             routes::with_query(
                 routes::LOCKED,
                 &UserQuery {
                     page,
+                    page_size,
                     ..UserQuery::default()
                 }
                 .to_query(),
@@ -71,7 +73,7 @@ fn show(list: Page<User>) -> AnyView {
         };
         view! {
             {table("Locked users", headings.into_any(), rows.into_any())}
-            {pager(list.total, list.page, list.page_size, address)}
+            {pager((routes::LOCKED, String::new()), list.total, list.page, list.page_size, address)}
         }
         .into_any()
     };

@@ -5,7 +5,7 @@ use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 use rollcall_core::{NameQuery, Organisation, Page, PageNumber, words};
 
-use super::parts::{as_of, backend, empty, failed, pager, search, table, when_there};
+use super::parts::{as_of, backend, counted, empty, failed, pager, search, table, when_there};
 use crate::routes;
 use crate::rpc::CreateOrganisation;
 use crate::ui::clock::ExactTime;
@@ -54,7 +54,7 @@ fn show(list: Page<Organisation>, query: NameQuery) -> AnyView {
         };
         view! {
             {table("Organisations", headings.into_any(), rows.into_any())}
-            {pager(list.total, list.page, list.page_size, there)}
+            {pager((routes::ORGANISATIONS, query.to_query()), list.total, list.page, list.page_size, there)}
         }
         .into_any()
     };
@@ -99,7 +99,7 @@ fn row(one: &Organisation) -> AnyView {
     let number = |count: u64| words::grouped(i64::try_from(count).unwrap_or(i64::MAX));
     let (manage, all_users) = (
         format!("Manage {}", one.name),
-        format!("Users of {}", one.name),
+        format!("{} of {}", counted(one.users, "user", "users"), one.name),
     );
     view! {
         <tr>

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_url};
-use rollcall_core::{Backend, Error, Field, NameQuery, Permission, Reach, User, words};
+use rollcall_core::{Backend, Error, Field, NameQuery, PageSize, Permission, Reach, User, words};
 
 use crate::app::use_surroundings;
 use crate::components::error_view::{ErrorNotice, ErrorPage};
@@ -143,14 +143,22 @@ pub(super) fn roles_cell(user: &User) -> AnyView {
         .into_any()
 }
 
-/// The foot of a list; `address` makes the address of a page.
+/// The foot of a list: how many there are, rows on a page, and the way to every page. `list` is the path and the
+/// query of the list, `address` makes the address of a page.
 pub(super) fn pager(
+    (path, query): (&str, String),
     total: u64,
     page: u32,
     page_size: u32,
     address: impl Fn(u32) -> String,
 ) -> AnyView {
     let pages = total.div_ceil(u64::from(page_size.max(1))).max(1);
+    let step = |label: &'static str, sign: &'static str, number: u32, there: bool| match there {
+        true => {
+            view! { <a href=address(number) aria-label=label title=label>{sign}</a> }.into_any()
+        }
+        false => view! { <span class="off" aria-hidden="true">{sign}</span> }.into_any(),
+    };
     let numbers = offered(u64::from(page), pages)
         .into_iter()
         .map(
@@ -166,13 +174,46 @@ pub(super) fn pager(
             },
         )
         .collect_view();
-    let numbers =
-        (pages > 1).then(|| view! { <nav class="pages" aria-label="Pages">{numbers}</nav> });
+    let last = u32::try_from(pages).unwrap_or(u32::MAX);
+    let links = (pages > 1).then(|| {
+        view! {
+            <nav class="pages" aria-label="Pages">
+                {step("First page", "«", 1, page > 1)}
+                {step("Previous page", "‹", page.saturating_sub(1).clamp(1, last), page > 1)}
+                {numbers}
+                {step("Next page", "›", page.saturating_add(1), page < last)}
+                {step("Last page", "»", last, page < last)}
+            </nav>
+        }
+    });
+    // All of the query but the page and what the form itself asks.
+    let hidden = rollcall_core::query::pairs(&query)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|(name, _)| name != "page" && name != "page_size")
+        .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
+        .collect_view();
+    let sizes = PageSize::OFFERED
+        .map(|rows| view! { <option value=rows.to_string() selected=rows == page_size>{format!("{rows} per page")}</option> })
+        .collect_view();
+    let size = (total > u64::from(PageSize::default().get())).then(|| {
+        view! {
+            <form method="get" action=path.to_owned() class="inline">
+                {hidden}
+                <label>
+                    <span class="visually-hidden">"Rows per page"</span>
+                    <select name="page_size">{sizes}</select>
+                </label>
+                <button class="button">"Show"</button>
+            </form>
+        }
+    });
     view! {
         <div class="pager">
             <span class="num">"Total "{counted(total, "item", "items")}</span>
             <span class="grow"></span>
-            {numbers}
+            {size}
+            {links}
         </div>
     }
     .into_any()

@@ -145,7 +145,7 @@ fn show(role: Role) -> AnyView {
                 <dt>"Organisation"</dt><dd>{place}</dd>
                 <dt>"Reach"</dt><dd>{reach}</dd>
                 <dt>"Users"</dt><dd><a href=users>{counted(role.users, "user", "users")}</a></dd>
-                <dt>"Allows"</dt><dd><ul class="plain">{list}</ul></dd>
+                <dt>"Allows"</dt><dd><ul class="lines">{list}</ul></dd>
             </dl>
         </section>
         {edit}

@@ -6,7 +6,7 @@ use leptos_meta::Title;
 use rollcall_core::{NameQuery, Page, PageNumber, Permission, Reach, Role, words};
 
 use super::parts::{
-    as_of, backend, empty, failed, may, pager, search, sees_all, table, when_there,
+    as_of, backend, counted, empty, failed, may, pager, search, sees_all, table, when_there,
 };
 use crate::routes;
 use crate::rpc::{DeleteRole, EditRole};
@@ -60,7 +60,7 @@ fn show(list: Page<Role>, query: NameQuery) -> AnyView {
         };
         view! {
             {table("Roles", headings.into_any(), rows.into_any())}
-            {pager(list.total, list.page, list.page_size, address)}
+            {pager((routes::ROLES, query.to_query()), list.total, list.page, list.page_size, address)}
         }
         .into_any()
     };
@@ -88,7 +88,11 @@ fn row(role: &Role, everywhere: bool) -> AnyView {
     let allows: Vec<_> = role.permissions.iter().map(Permission::as_str).collect();
     let allows = allows.join(", ");
     let (who, label) = (
-        format!("Users with the role {}", role.name),
+        format!(
+            "{} with the role {}",
+            counted(role.users, "user", "users"),
+            role.name
+        ),
         if role.may_edit { "Edit" } else { "Details" },
     );
     let action = format!("{label} of {}", role.name);
@@ -102,9 +106,9 @@ fn row(role: &Role, everywhere: bool) -> AnyView {
                     {(role.reach == Reach::All).then(|| view! { <span class="sub">"all organisations"</span> })}
                 </a>
             </td>
-            {everywhere.then(|| view! { <td>{home}</td> })}
+            {everywhere.then(|| view! { <td>{home.unwrap_or_else(|| "all".to_owned())}</td> })}
             <td class="num"><a href=users aria-label=who>{count}</a></td>
-            <td title=allows.clone()>{allows.clone()}</td>
+            <td class="long" title=allows.clone()>{allows.clone()}</td>
             <td class="end"><a class="button plain" href=there aria-label=action>{label}</a></td>
         </tr>
     }

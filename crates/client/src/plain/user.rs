@@ -227,7 +227,7 @@ fn session_list(user: &User, page: Page<Session>, query: &SessionQuery) -> AnyVi
         };
         view! {
             {table("Sessions", headings.into_any(), rows.into_any())}
-            {pager(page.total, page.page, page.page_size, there)}
+            {pager((&path, query.to_query()), page.total, page.page, page.page_size, there)}
         }
         .into_any()
     };

@@ -178,6 +178,7 @@ fn filters(query: &UserQuery, choices: Choices) -> AnyView {
                 <input type="search" name="q" maxlength="200" autocomplete="off" spellcheck="false"
                     placeholder="Search name or e-mail" value=filter.search.clone() />
             </label>
+            <button class="button">"Search"</button>
             {segments}
             {select("role", "Role", roles, role)}
             {with_homes.then(|| select("organisation", "Organisation", organisations, organisation))}
@@ -186,7 +187,6 @@ fn filters(query: &UserQuery, choices: Choices) -> AnyView {
             {hidden("state", filter.state.map(|state| state.as_str().to_owned()))}
             {hidden("sort", (query.sort != UserSort::default()).then(|| query.sort.as_text()))}
             {hidden("page_size", (query.page_size != PageSize::default()).then(|| query.page_size.get().to_string()))}
-            <button class="button">"Search"</button>
         </form>
     }
     .into_any()
@@ -219,7 +219,7 @@ fn rows(list: &Page<User>, query: &UserQuery) -> AnyView {
     };
     view! {
         {table("Users", headings.into_any(), rows.into_any())}
-        {pager(list.total, list.page, list.page_size, page)}
+        {pager((routes::USERS, query.to_query()), list.total, list.page, list.page_size, page)}
     }
     .into_any()
 }

@@ -11,7 +11,7 @@ use leptos::nonce::Nonce;
 use leptos::prelude::{IntoView, provide_context};
 use leptos_axum::render_app_async_with_context;
 use rollcall_core::backend::Backend;
-use rollcall_core::{Error, Permission, SessionId, query};
+use rollcall_core::{Error, Permission, RoleKey, SessionId, UserId, query};
 
 use super::request::{Area, Asked};
 use super::{assets, respond};
@@ -68,18 +68,28 @@ pub(super) async fn page(
     response
 }
 
-// Whether the caller may see what the pages under `/sessions` are about.
+// Whether the caller may see what the pages of administrators are about.
 fn is_open_to(backend: &RequestBackend, path: &str) -> bool {
-    let administration = path == "/sessions" || path.starts_with("/sessions/");
-    !administration
-        || backend
-            .caller()
-            .is_none_or(|caller| caller.permissions().has(Permission::SessionsView))
+    let under = |root: &str| {
+        path.strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let needed = match path {
+        "/users/new" => Permission::UsersManage,
+        _ if under("/sessions") => Permission::SessionsView,
+        _ if under("/users") => Permission::UsersView,
+        _ if under("/roles") => Permission::RolesManage,
+        _ => return true,
+    };
+    backend
+        .caller()
+        .is_none_or(|caller| caller.permissions().has(needed))
 }
 
 /// A page without scripts: rendered here, and nowhere else.
 pub(super) async fn plain(
     (Extension(asked), Extension(backend)): Known,
+    parameters: RawPathParams,
     request: Request,
 ) -> Response {
     if let Some(error) = backend.refused() {
@@ -88,7 +98,19 @@ pub(super) async fn plain(
     if let Some(elsewhere) = guard(&backend, request.uri().path(), request.uri().query()) {
         return see_other(&elsewhere);
     }
-    render_with(&asked, &backend, request, rollcall_client::plain_shell).await
+    let known = parameters.iter().all(|(name, text)| match name {
+        "act" => rollcall_client::USER_ACTS.contains(&text),
+        "key" => text.parse::<RoleKey>().is_ok(),
+        _ => text.parse::<UserId>().is_ok(),
+    });
+    let open = is_open_to(&backend, request.uri().path());
+    let mut response = render_with(&asked, &backend, request, rollcall_client::plain_shell).await;
+    if !open {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+    } else if !known {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response
 }
 
 /// What no route knows: a page in words for people, a problem document for programs.

@@ -30,6 +30,8 @@ mod parser_properties;
 mod parsers;
 mod passwords;
 mod people;
+mod people_doors;
+mod people_pages;
 mod people_revoked;
 mod roles;
 mod rotation;

@@ -11,6 +11,7 @@ both_databases!(
     a_sign_in_on_its_way_is_overtaken,
     organisations_are_listed_created_renamed_and_disabled,
     a_disabled_organisation_refuses_sign_in_and_other_organisations_go_on,
+    the_command_line_disables_enables_and_deletes,
 );
 
 /// One way to take everything away, and to give it back where that is possible.
@@ -288,4 +289,30 @@ async fn a_disabled_organisation_refuses_sign_in_and_other_organisations_go_on()
     assert_eq!(users["items"][0]["open_sessions"], 0);
     // A user of a disabled organisation is enabled; only the organisation is not.
     assert_eq!(users["items"][0]["enabled"], true);
+}
+
+async fn the_command_line_disables_enables_and_deletes() {
+    use rollcall_core::Error;
+    use rollcall_server::service::admin::AccountChange::{Delete, Disable, Enable};
+    let (app, anon, root) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    let (_, token) = app.open_session(&nora, NewRow::default()).await;
+    let change = async |email: &str, change| app.service().change_account(email, change).await;
+    assert_eq!(change(" NORA@acme.test", Disable).await, Ok(true));
+    assert_eq!(change(&nora.email, Disable).await, Ok(false));
+    assert!(!app.holding(&token).is_signed_in().await);
+    anon.sign_in(&nora).await.problem(401, "sign_in_failed");
+    assert_eq!(change(&nora.email, Enable).await, Ok(true));
+    assert_eq!(change(&nora.email, Enable).await, Ok(false));
+    assert!(!app.holding(&token).is_signed_in().await);
+    anon.sign_in(&nora).await.ok();
+    assert_eq!(change(&nora.email, Delete).await, Ok(true));
+    assert_eq!(change(&nora.email, Delete).await, Err(Error::NotFound));
+    for last in [Disable, Delete] {
+        let refused = change(TestApp::ADMIN, last).await;
+        assert_eq!(refused, Err(Error::LastAdministrator));
+    }
+    assert!(root.is_signed_in().await);
+    let events = root.get("/api/v1/audit?action=user.deleted").await.ok();
+    assert_eq!(events["items"][0]["detail"], "command line");
 }
