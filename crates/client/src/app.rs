@@ -29,11 +29,21 @@ pub struct Assets {
 
 /// The whole document, as the server renders it.
 pub fn shell() -> impl IntoView {
+    document(true, || view! { <App /> })
+}
+
+/// The document around a page without scripts.
+#[cfg(feature = "ssr")]
+pub fn plain_shell() -> impl IntoView {
+    document(false, || view! { <crate::plain::PlainApp /> })
+}
+
+fn document<V: IntoView>(with_scripts: bool, body: impl FnOnce() -> V) -> impl IntoView {
     let assets = use_context::<Assets>().unwrap_or(Assets {
         style: String::new(),
         bundle: None,
     });
-    let scripts = assets.bundle.map(|(script, wasm)| {
+    let scripts = assets.bundle.filter(|_| with_scripts).map(|(script, wasm)| {
         let nonce = leptos::nonce::use_nonce();
         let start = format!(
             "import start from '{script}';start({{module_or_path:'{wasm}'}}).then(bundle=>bundle.hydrate());"
@@ -58,7 +68,7 @@ pub fn shell() -> impl IntoView {
                 <MetaTags />
             </head>
             <body>
-                <App />
+                {body()}
             </body>
         </html>
     }
@@ -106,7 +116,7 @@ pub fn App() -> impl IntoView {
 
 /// The title of the document. Leptos writes it into the page as it is, and names in it are somebody's own
 /// choice, so what could begin a tag or an entity is taken out, on the server and in the browser alike.
-fn document_title(title: String) -> String {
+pub(crate) fn document_title(title: String) -> String {
     let title = title.replace(['<', '>', '&'], " ");
     if title.is_empty() {
         "Rollcall".to_owned()

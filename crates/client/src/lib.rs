@@ -15,11 +15,17 @@ mod audit_lines;
 mod browser;
 mod components;
 mod pages;
+#[cfg(feature = "ssr")]
+mod plain;
 mod routes;
 mod rpc;
 mod ui;
 
+#[cfg(feature = "ssr")]
+pub use app::plain_shell;
 pub use app::{App, Assets, shell};
+#[cfg(feature = "ssr")]
+pub use plain::USER_ACTS;
 
 /// Takes over the page that the server has rendered. Called by the page's own script.
 #[cfg(all(feature = "hydrate", target_arch = "wasm32"))]

@@ -10,6 +10,20 @@ pub const SESSIONS: &str = "/sessions";
 pub const POLICY: &str = "/policy";
 /// The audit trail.
 pub const AUDIT: &str = "/audit";
+/// Users.
+pub const USERS: &str = "/users";
+/// The accounts that wrong passwords have locked.
+pub const LOCKED: &str = "/users/locked";
+/// Creating a user.
+#[cfg(feature = "ssr")]
+pub const NEW_USER: &str = "/users/new";
+/// Roles.
+pub const ROLES: &str = "/roles";
+/// Making a role.
+#[cfg(feature = "ssr")]
+pub const NEW_ROLE: &str = "/roles/new";
+/// Organisations.
+pub const ORGANISATIONS: &str = "/organisations";
 /// My Sessions.
 pub const MY_SESSIONS: &str = "/account/sessions";
 /// Password and time zone.
@@ -38,6 +52,22 @@ pub fn with_query(path: &str, query: &str) -> String {
 /// One session.
 pub fn session(id: &str) -> String {
     format!("{SESSIONS}/{}", query::encode(id))
+}
+
+/// One user.
+pub fn user(id: &str) -> String {
+    below(USERS, id)
+}
+
+/// The confirmation before something is done to a user: `disable`, `delete`, `reset` or `end`.
+#[cfg(feature = "ssr")]
+pub fn user_act(id: &str, act: &str) -> String {
+    format!("{USERS}/{}/{act}", query::encode(id))
+}
+
+/// What lies below a list.
+pub fn below(path: &str, id: &str) -> String {
+    format!("{path}/{}", query::encode(id))
 }
 
 /// The confirmation before ending one session.

@@ -2,6 +2,9 @@
 //!
 //! `go` is sent by plain forms only: then the answer is a redirect to where the browser should be next.
 
+#[cfg(feature = "ssr")]
+mod people;
+
 use std::pin::Pin;
 
 use leptos::prelude::*;
@@ -18,7 +21,13 @@ use serde::{Deserialize, Serialize};
 
 // The bodies of server functions are compiled on the server only, and so is what only they use.
 #[cfg(feature = "ssr")]
-use on_server::{AuditQuery, Field, Problem, SessionQuery, backend, id, place, routes};
+use on_server::{AuditQuery, Field, Problem, SessionQuery, id, place, routes};
+
+#[cfg(feature = "ssr")]
+pub(crate) use people::*;
+
+#[cfg(feature = "ssr")]
+pub(crate) use on_server::backend;
 
 /// An error as it crosses from the server: a closed list without free text, since a plain form carries
 /// it in the address.
@@ -114,7 +123,9 @@ mod on_server {
 
     use leptos::prelude::use_context;
     use rollcall_core::query::QueryError;
-    pub(super) use rollcall_core::{AuditQuery, Field, PolicyPlace, Problem, SessionQuery};
+    pub(super) use rollcall_core::{
+        AuditQuery, Field, NameQuery, PolicyPlace, Problem, SessionQuery, UserQuery,
+    };
     use rollcall_core::{Backend, Error};
 
     use super::{Rpc, RpcError};
@@ -128,7 +139,7 @@ mod on_server {
     }
 
     /// The backend of the request.
-    pub(super) fn backend() -> Rpc<Arc<dyn Backend>> {
+    pub(crate) fn backend() -> Rpc<Arc<dyn Backend>> {
         use_context::<Arc<dyn Backend>>().ok_or(RpcError(Error::Internal))
     }
 
@@ -369,10 +380,21 @@ pub async fn end_session(
 pub async fn end_user_sessions(
     user: String,
     #[server(default)] include_current: bool,
+    go: Option<bool>,
 ) -> Rpc<EndResult> {
-    Ok(backend()?
+    let backend = backend()?;
+    let result = backend
         .end_user_sessions(id(&user, Field::User)?, include_current)
-        .await?)
+        .await?;
+    if go == Some(true) {
+        let there = routes::user(&user);
+        backend.redirect(if result.signed_out {
+            routes::SIGN_IN
+        } else {
+            &there
+        });
+    }
+    Ok(result)
 }
 
 /// See `Backend::preview_end`: the sessions that were ticked or, where `all` is given, everything that the query of a

@@ -26,6 +26,32 @@ words!(
         UserUnlocked = "user.unlocked",
         /// A user was created.
         UserCreated = "user.created",
+        /// A user's name or e-mail was changed.
+        UserEdited = "user.edited",
+        /// A user was given other roles.
+        UserRolesChanged = "user.roles_changed",
+        /// A user went to another organisation; both have the event.
+        UserMoved = "user.moved",
+        /// A user was disabled.
+        UserDisabled = "user.disabled",
+        /// A disabled user was enabled.
+        UserEnabled = "user.enabled",
+        /// A user was deleted.
+        UserDeleted = "user.deleted",
+        /// A role of an organisation was made.
+        RoleCreated = "role.created",
+        /// A role's name or permissions were changed.
+        RoleEdited = "role.edited",
+        /// A role was deleted.
+        RoleDeleted = "role.deleted",
+        /// An organisation was made.
+        OrganisationCreated = "organisation.created",
+        /// An organisation was given another name.
+        OrganisationRenamed = "organisation.renamed",
+        /// An organisation was disabled.
+        OrganisationDisabled = "organisation.disabled",
+        /// A disabled organisation was enabled.
+        OrganisationEnabled = "organisation.enabled",
         /// A user changed the own password, or tried to.
         PasswordChanged = "password.changed",
         /// A password was reset by somebody else.

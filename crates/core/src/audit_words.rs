@@ -185,6 +185,28 @@ const fn verbs(action: AuditAction) -> (&'static str, &'static str) {
         AuditAction::SessionRenamed => ("renamed a session of", "rename a session of"),
         AuditAction::SessionsExported => ("exported sessions of", "export sessions of"),
         AuditAction::AuditExported => ("exported events of", "export events of"),
+        AuditAction::UserEdited => ("edited the user", "edit the user"),
+        AuditAction::UserRolesChanged => ("changed the roles of", "change the roles of"),
+        AuditAction::UserMoved => ("moved the user", "move the user"),
+        AuditAction::UserDisabled => ("disabled the user", "disable the user"),
+        AuditAction::UserEnabled => ("enabled the user", "enable the user"),
+        AuditAction::UserDeleted => ("deleted the user", "delete the user"),
+        AuditAction::RoleCreated => ("made a role for", "make a role for"),
+        AuditAction::RoleEdited => ("edited a role of", "edit a role of"),
+        AuditAction::RoleDeleted => ("deleted a role of", "delete a role of"),
+        AuditAction::OrganisationCreated => {
+            ("made the organisation of", "make the organisation of")
+        }
+        AuditAction::OrganisationRenamed => {
+            ("renamed the organisation of", "rename the organisation of")
+        }
+        AuditAction::OrganisationDisabled => (
+            "disabled the organisation of",
+            "disable the organisation of",
+        ),
+        AuditAction::OrganisationEnabled => {
+            ("enabled the organisation of", "enable the organisation of")
+        }
         AuditAction::PolicyChanged => ("changed the policy of", "change the policy of"),
         AuditAction::BackupRestored => ("restored a backup of", "restore a backup of"),
     }
@@ -199,6 +221,19 @@ const fn own_verbs(action: AuditAction) -> Option<(&'static str, &'static str)> 
         AuditAction::PasswordChanged => Some(("changed their password", "change their password")),
         AuditAction::SessionRenamed => Some(("renamed a session", "rename a session")),
         AuditAction::SessionsExported => Some(("exported sessions", "export sessions")),
+        AuditAction::RoleCreated => Some(("made a role", "make a role")),
+        AuditAction::RoleEdited => Some(("edited a role", "edit a role")),
+        AuditAction::RoleDeleted => Some(("deleted a role", "delete a role")),
+        AuditAction::OrganisationCreated => Some(("made an organisation", "make an organisation")),
+        AuditAction::OrganisationRenamed => {
+            Some(("renamed an organisation", "rename an organisation"))
+        }
+        AuditAction::OrganisationDisabled => {
+            Some(("disabled an organisation", "disable an organisation"))
+        }
+        AuditAction::OrganisationEnabled => {
+            Some(("enabled an organisation", "enable an organisation"))
+        }
         AuditAction::PolicyChanged => Some(("changed the policy", "change the policy")),
         AuditAction::AuditExported => Some(("exported the audit trail", "export the audit trail")),
         _ => None,

@@ -96,6 +96,16 @@ words!(
         Until = "until",
         /// How a file is to be written.
         Format = "format",
+        /// The secondary roles.
+        Roles = "roles",
+        /// What a role allows.
+        Permissions = "permissions",
+        /// Whether sign-in is allowed.
+        Enabled = "enabled",
+        /// Whether there are open sessions.
+        Active = "active",
+        /// A program's account.
+        ServiceAccount = "service_account",
         /// What to leave out.
         Except = "except",
         /// What to take in.
@@ -184,6 +194,12 @@ pub enum Error {
     PreviewSpent,
     /// Another user has this e-mail.
     EmailTaken,
+    /// Another organisation, or another role of the organisation, has this name.
+    NameTaken,
+    /// Somebody has this role.
+    RoleInUse,
+    /// Nobody would be left who may do everything.
+    LastAdministrator,
     /// A field cannot be accepted.
     Invalid(Field, Problem),
     /// Two session cookies, or cookie and bearer token together.
@@ -222,6 +238,9 @@ impl Error {
             Self::OtherAddress => "other_address",
             Self::PreviewSpent => "preview_spent",
             Self::EmailTaken => "email_taken",
+            Self::NameTaken => "name_taken",
+            Self::RoleInUse => "role_in_use",
+            Self::LastAdministrator => "last_administrator",
             Self::Invalid(..) => "invalid_field",
             Self::AmbiguousCredentials => "ambiguous_credentials",
             Self::MalformedBody => "malformed_body",
@@ -248,7 +267,10 @@ impl Error {
             | Self::SessionLimit(_)
             | Self::OtherAddress
             | Self::PreviewSpent
-            | Self::EmailTaken => 409,
+            | Self::EmailTaken
+            | Self::NameTaken
+            | Self::RoleInUse
+            | Self::LastAdministrator => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::TooManyAttempts(_) => 429,
@@ -293,6 +315,11 @@ impl fmt::Display for Error {
             }
             Self::PreviewSpent => "This preview has been used, or is older than ten minutes. Make a new one.",
             Self::EmailTaken => "Another user has this e-mail. Choose another.",
+            Self::NameTaken => "This name is taken. Choose another.",
+            Self::RoleInUse => "Somebody has this role. Give them another one first.",
+            Self::LastAdministrator => {
+                "This is the last enabled Platform administrator. Make another one first."
+            }
             Self::Invalid(field, problem) => return write!(f, "{} {problem}.", field.as_str()),
             Self::AmbiguousCredentials => {
                 "The request carries more than one session: two cookies, or a cookie and a bearer token. Send one."

@@ -145,16 +145,7 @@ impl SessionQuery {
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), Problem> {
         match name {
-            "q" => {
-                let trimmed = value.trim();
-                if trimmed.chars().count() > LONGEST_SEARCH as usize {
-                    return Err(Problem::TooLong(LONGEST_SEARCH));
-                }
-                if trimmed.chars().any(char::is_control) {
-                    return Err(Problem::Malformed);
-                }
-                self.filter.search = trimmed.to_owned();
-            }
+            "q" => self.filter.search = search(value)?,
             "state" => self.filter.state = optional(value, State::from_name)?,
             "kind" => self.filter.kind = optional(value, Kind::from_name)?,
             "sort" => self.sort = SessionSort::parse(value).ok_or(Problem::NotOffered)?,
@@ -192,6 +183,7 @@ impl SessionQuery {
     }
 }
 
+/// The parameters that came so far: none may come twice.
 #[derive(Default)]
 pub(crate) struct Seen(Vec<String>);
 
@@ -208,7 +200,19 @@ impl Seen {
     }
 }
 
-// An empty value is what a form sends for "any".
+/// A search as it stands in a query, trimmed.
+pub(crate) fn search(value: &str) -> Result<String, Problem> {
+    let trimmed = value.trim();
+    if trimmed.chars().count() > LONGEST_SEARCH as usize {
+        return Err(Problem::TooLong(LONGEST_SEARCH));
+    }
+    if trimmed.chars().any(char::is_control) {
+        return Err(Problem::Malformed);
+    }
+    Ok(trimmed.to_owned())
+}
+
+/// One of the values that are possible. An empty value is what a form sends for "any".
 pub(crate) fn optional<T>(
     value: &str,
     parse: impl Fn(&str) -> Option<T>,

@@ -50,3 +50,32 @@ id!(
     /// The id of a preview of an end of many sessions.
     EndPreviewId
 );
+
+/// The key of a role: a built-in one's word (`session_manager`) or the UUIDv7 of an organisation's own.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(transparent)]
+pub struct RoleKey(pub String);
+
+impl fmt::Display for RoleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The text cannot be the key of a role.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoRoleKey;
+
+impl FromStr for RoleKey {
+    type Err = NoRoleKey;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        if (1..=36).contains(&text.len()) && text.bytes().all(plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NoRoleKey)
+        }
+    }
+}

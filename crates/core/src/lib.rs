@@ -14,9 +14,13 @@ pub mod filter;
 pub mod ids;
 pub mod many;
 pub mod page;
+pub mod people;
+pub mod people_backend;
+pub mod people_query;
 pub mod permission;
 pub mod policy;
 pub mod query;
+pub mod rights;
 pub mod role;
 pub mod rotation;
 pub mod session;
@@ -32,11 +36,18 @@ pub use audit_query::{AuditQuery, Who};
 pub use backend::{Answer, Backend};
 pub use error::{Error, Field, Problem};
 pub use filter::{SessionFilter, SessionQuery, SessionSort, SortKey};
-pub use ids::{EndPreviewId, OrganisationId, SessionId, UserId};
+pub use ids::{EndPreviewId, OrganisationId, RoleKey, SessionId, UserId};
 pub use many::{EndAllScope, EndChoice, EndRun, EndStage};
 pub use page::{Page, PageNumber, PageSize};
+pub use people::{
+    CreateRole, CreateUser, EditOrganisation, EditRole, EditUser, Organisation, Role, RoleRef,
+    User, UserActs, UserCreated,
+};
+pub use people_backend::PeopleBackend;
+pub use people_query::{NameQuery, UserFilter, UserQuery, UserSort, UserSortKey, UserState};
 pub use permission::{Permission, Permissions};
 pub use policy::{Policy, PolicyPlace, PolicySource, PolicyValue, Rule, WhenFull};
+pub use rights::Rights;
 pub use role::{BuiltInRole, Reach};
 pub use session::{Actor, EndReason, Ended, Kind, Method, Session, SessionStats, State};
 pub use time::Timestamp;

@@ -105,6 +105,11 @@ impl Permissions {
         self.0 & 1 << permission as u64 != 0
     }
 
+    /// Whether all of another set is in this one.
+    pub const fn has_all(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
     /// The set as bits, for storage.
     pub const fn bits(self) -> u64 {
         self.0

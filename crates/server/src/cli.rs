@@ -26,7 +26,7 @@ struct CommandLine {
 enum Command {
     /// Runs the server. `rollcall` alone does the same.
     Serve(Box<Settings>),
-    /// Creates and unlocks users and resets passwords, on the database itself.
+    /// Creates, unlocks, disables, enables and deletes users and resets passwords, on the database itself.
     #[command(subcommand)]
     Users(users::UsersCommand),
     /// Checks the audit trail.

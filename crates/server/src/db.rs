@@ -29,6 +29,7 @@ pub mod organisations;
 pub mod policies;
 mod read_only;
 pub mod records;
+pub mod roles;
 mod scope;
 mod search_index;
 mod search_text;
@@ -37,6 +38,8 @@ pub mod sessions;
 pub mod snapshot;
 mod sql;
 mod sweep;
+pub mod user_changes;
+pub mod user_list;
 pub mod users;
 mod writer;
 

@@ -106,6 +106,7 @@ pub async fn fill(
         (session, person.email.clone())
     });
     db::bulk::insert_sessions(db, rows).await?;
+    db.write(|tx| Box::pin(db::bulk::note_sign_ins(tx))).await?;
     note.write(&demo)
         .context("the demo's password could not be kept in the data folder")?;
     Ok(demo)

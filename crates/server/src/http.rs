@@ -35,11 +35,13 @@ mod many;
 mod me;
 pub mod openapi;
 mod operations;
+mod organisations;
 mod origin;
 mod pages;
 mod policy;
 mod request;
 mod respond;
+mod roles;
 mod rpc;
 mod sessions;
 mod sign_in;
@@ -89,6 +91,16 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/sessions/ending/{id}", get(pages::page))
         .route("/policy", get(pages::page))
         .route("/audit", get(pages::page))
+        .route("/users", get(pages::plain))
+        .route("/users/new", get(pages::plain))
+        .route("/users/locked", get(pages::plain))
+        .route("/users/{id}", get(pages::plain))
+        .route("/users/{id}/{act}", get(pages::plain))
+        .route("/roles", get(pages::plain))
+        .route("/roles/new", get(pages::plain))
+        .route("/roles/{key}", get(pages::plain))
+        .route("/organisations", get(pages::plain))
+        .route("/organisations/{id}", get(pages::plain))
         .route("/account/sessions", get(pages::page))
         .route("/account/sessions/end", get(pages::page))
         .route("/account/sessions/{id}/end", get(pages::page))
@@ -122,9 +134,35 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/api/v1/sessions/end", post(many::end))
         .route("/api/v1/sessions/end/{id}", get(many::progress))
         .route("/api/v1/sessions/end-all", post(many::end_all))
-        .route("/api/v1/users/{id}/sessions", delete(users::end_sessions))
         .route("/api/v1/policy", get(policy::find).patch(policy::change))
         .route("/api/v1/policy/preview", post(policy::preview))
+        .route("/api/v1/users", get(users::list).post(users::create))
+        .route(
+            "/api/v1/users/{id}",
+            get(users::find).patch(users::edit).delete(users::remove),
+        )
+        .route(
+            "/api/v1/users/{id}/sessions",
+            get(users::list_sessions).delete(users::end_sessions),
+        )
+        .route(
+            "/api/v1/users/{id}/reset-password",
+            post(users::reset_password),
+        )
+        .route("/api/v1/users/{id}/unlock", post(users::unlock))
+        .route("/api/v1/roles", get(roles::list).post(roles::create))
+        .route(
+            "/api/v1/roles/{key}",
+            get(roles::find).patch(roles::edit).delete(roles::remove),
+        )
+        .route(
+            "/api/v1/organisations",
+            get(organisations::list).post(organisations::create),
+        )
+        .route(
+            "/api/v1/organisations/{id}",
+            get(organisations::find).patch(organisations::edit),
+        )
         .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/audit/export", get(export::audit))
         // The two calls of Rediacc's console

@@ -15,16 +15,22 @@ pub mod ending;
 pub mod export;
 pub mod facts;
 pub mod first_start;
+pub mod handover;
 pub mod limits;
 pub mod many;
+pub mod organisations;
 pub mod password;
+pub mod people;
+mod people_request;
 pub mod policy;
 pub mod request;
+pub mod roles;
 pub mod sessions;
 pub mod sign_in;
 pub mod throttle;
 pub mod token;
 pub mod upkeep;
+mod user_acts;
 pub mod user_agent;
 pub mod zones;
 
@@ -149,6 +155,7 @@ struct Inner {
     turns: throttle::Turns<String>,
     token_turns: authenticate::TokenTurns,
     zones: zones::Zones,
+    handover: handover::Handover,
     reachable: AtomicBool,
     /// How many transactions were committed: what the database did while a probe waited.
     commits: AtomicU64,
@@ -179,6 +186,7 @@ impl Service {
             turns: throttle::Turns::default(),
             token_turns: authenticate::TokenTurns::default(),
             zones: zones::Zones::default(),
+            handover: handover::Handover::default(),
             reachable: AtomicBool::new(true),
             commits: AtomicU64::new(0),
             probing: tokio::sync::Mutex::new(()),
@@ -294,6 +302,9 @@ impl Service {
     /// Turns a database error into what callers see, notes it in the log, and closes the protected
     /// routes when the database is gone.
     fn database_error(&self, error: DbError) -> Error {
+        if let DbError::Refused(refusal) = error {
+            return refusal;
+        }
         if matches!(error, DbError::Unreachable | DbError::Damaged) {
             self.note_reachable(false);
         }

@@ -21,13 +21,14 @@ pub(crate) fn SessionPage() -> AnyView {
     let viewer = use_surroundings().viewer;
     let may = |permission| viewer.as_ref().is_some_and(|viewer| viewer.may(permission));
     let (may_end, may_audit) = (may(Permission::SessionsEnd), may(Permission::AuditView));
+    let sees_users = may(Permission::UsersView);
     let version = RwSignal::new(0_u32);
     let session = rpc::load(move || (id.get(), version.get()), rpc::find_session);
     let asked = RwSignal::new(None::<Session>);
     let changed = Callback::new(move |()| version.update(|version| *version += 1));
     let content = move || async move {
         match session.await {
-            Ok(session) => facts(session, may_end, may_audit, asked),
+            Ok(session) => facts(session, may_end, may_audit, sees_users, asked),
             Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
         }
     };
@@ -42,6 +43,7 @@ fn facts(
     session: Session,
     may_end: bool,
     may_audit: bool,
+    sees_users: bool,
     asked: RwSignal<Option<Session>>,
 ) -> AnyView {
     let title = format!("{}: {}", session.user.name, called(&session));
@@ -79,6 +81,13 @@ fn facts(
         rollcall_core::Method::SingleSignOn => "Single sign-on",
         rollcall_core::Method::OnBehalf => "By an application",
     };
+    let name = session.user.name.clone();
+    let user = if sees_users {
+        let there = routes::user(&session.user.id.to_string());
+        view! { <a href=there rel="external">{name}</a> }.into_any()
+    } else {
+        name.into_any()
+    };
     let unknown = |text: &str| {
         if text.is_empty() {
             "Unknown".to_owned()
@@ -98,7 +107,7 @@ fn facts(
         </div>
         <section class="panel">
             <dl class="details">
-                <dt>"User"</dt><dd>{session.user.name.clone()}" · "{session.user.email.clone()}{session.user.service_account.then_some(" · service account")}</dd>
+                <dt>"User"</dt><dd>{user}" · "{session.user.email.clone()}{session.user.service_account.then_some(" · service account")}</dd>
                 <dt>"Organisation"</dt><dd>{session.organisation.name.clone()}</dd>
                 <dt>"Session name"</dt><dd>{session.name.clone()}</dd>
                 <dt>"Kind"</dt><dd>{session.kind.as_str()}</dd>

@@ -63,8 +63,8 @@ impl Paging {
     }
 }
 
-// First, last, and two on either side of the current one; `None` for a gap.
-fn offered(current: u64, pages: u64) -> Vec<Option<u64>> {
+/// First, last, and two on either side of the current one; `None` for a gap.
+pub(crate) fn offered(current: u64, pages: u64) -> Vec<Option<u64>> {
     let mut list = Vec::new();
     for page in 1..=pages.min(current + 2).max(1) {
         if page == 1 || page + 2 >= current {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::app::{open, read_password};
 use crate::config::StorageSettings;
-use crate::service::admin::CreateUser;
+use crate::service::admin::{AccountChange, CreateUser};
 use crate::service::first_start::FIRST_ORGANISATION;
 
 #[derive(Subcommand, Debug)]
@@ -20,6 +20,14 @@ pub(super) enum UsersCommand {
     /// Gives a user a one-time password and ends all their sessions. Refused while a server runs on the
     /// database. Lifts no lock.
     ResetPassword(EmailArguments),
+    /// Ends all sessions of a user and refuses every sign-in. Refused while a server runs on the database.
+    Disable(EmailArguments),
+    /// Lets a disabled user sign in again; what has ended stays ended. Refused while a server runs on the
+    /// database.
+    Enable(EmailArguments),
+    /// Deletes a user for good; sessions and the audit trail keep name and e-mail. Refused while a server
+    /// runs on the database.
+    Delete(EmailArguments),
 }
 
 #[derive(Args, Debug)]
@@ -94,7 +102,51 @@ pub(super) async fn run(command: UsersCommand) -> anyhow::Result<()> {
             println!("All their sessions have ended.");
             Ok(())
         }
+        UsersCommand::Disable(arguments) => {
+            let done = "is disabled; all their sessions have ended";
+            change(
+                arguments,
+                AccountChange::Disable,
+                done,
+                "was disabled already",
+            )
+            .await
+        }
+        UsersCommand::Enable(arguments) => {
+            let done = "can sign in again";
+            change(arguments, AccountChange::Enable, done, "was not disabled").await
+        }
+        UsersCommand::Delete(arguments) => {
+            let done = "is deleted; all their sessions have ended";
+            change(
+                arguments,
+                AccountChange::Delete,
+                done,
+                "was deleted already",
+            )
+            .await
+        }
     }
+}
+
+async fn change(
+    arguments: EmailArguments,
+    change: AccountChange,
+    done: &str,
+    already: &str,
+) -> anyhow::Result<()> {
+    let service = open(&arguments.storage, 15, true).await?;
+    let changed = service
+        .change_account(&arguments.email, change)
+        .await
+        .map_err(|error| about(&arguments.email, error))?;
+    service.shut_down().await;
+    println!(
+        "{} {}.",
+        arguments.email,
+        if changed { done } else { already }
+    );
+    Ok(())
 }
 
 async fn create(arguments: CreateArguments) -> anyhow::Result<()> {

@@ -72,6 +72,35 @@ pub async fn unlock(connection: &impl ConnectionTrait, name: &str) -> Result<boo
     Ok(unlocked)
 }
 
+/// Takes the lock and the tries of a name along to another one: a changed e-mail unlocks nobody. Of two
+/// locks that of the new name stays, of tries the larger number.
+pub async fn rename(
+    connection: &impl ConnectionTrait,
+    old: &str,
+    new: &str,
+) -> Result<(), DbError> {
+    let most = match super::sql::Dialect::of(connection) {
+        super::sql::Dialect::Sqlite => "max",
+        super::sql::Dialect::Postgres => "greatest",
+    };
+    let mut sql = Sql::new(
+        connection,
+        "INSERT INTO sign_in_attempt (name, tries, locked_at, last_at) SELECT ",
+    );
+    // Some databases want to know the type of a value that stands alone.
+    sql.push("CAST(").bind(new).push(" AS text), tries, locked_at, last_at FROM sign_in_attempt WHERE name = ")
+        .bind(old)
+        .push(&format!(
+            " ON CONFLICT (name) DO UPDATE SET tries = {most}(sign_in_attempt.tries, excluded.tries),
+                locked_at = coalesce(sign_in_attempt.locked_at, excluded.locked_at)"
+        ));
+    sql.run(connection).await?;
+    let mut sql = Sql::new(connection, "DELETE FROM sign_in_attempt WHERE name = ");
+    sql.bind(old);
+    sql.run(connection).await?;
+    Ok(())
+}
+
 /// Whether the name is locked.
 pub async fn is_locked(connection: &impl ConnectionTrait, name: &str) -> Result<bool, DbError> {
     let mut sql = Sql::new(

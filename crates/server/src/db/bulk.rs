@@ -86,6 +86,18 @@ where
     Ok(stored)
 }
 
+/// Notes each user's newest session as the last sign-in.
+pub async fn note_sign_ins(transaction: &DatabaseTransaction) -> Result<(), DbError> {
+    transaction
+        .execute_unprepared(
+            r#"UPDATE "user" SET last_sign_in_at =
+                (SELECT max(s.created_at) FROM session s WHERE s.user_id = "user".id)
+            WHERE last_sign_in_at IS NULL"#,
+        )
+        .await?;
+    Ok(())
+}
+
 async fn insert(
     transaction: &DatabaseTransaction,
     rows: &[(NewSession, String)],

@@ -155,16 +155,17 @@ async fn store(
         connection,
         "UPDATE end_preview SET sessions = found, users = owners, administrators = managers FROM (
             SELECT coalesce(sum(f.items), 0) AS found, count(*) AS owners,
-                coalesce(sum(CASE WHEN r.permissions & ",
+                coalesce(sum(CASE WHEN EXISTS (SELECT 1 FROM role r WHERE (r.key = u.role_key
+                    OR r.key IN (SELECT x.role_key FROM user_role x WHERE x.user_id = u.id)) AND r.permissions & ",
     );
     sql.bind(1_i64 << Permission::UsersManage as i64).push(
-        " <> 0 THEN 1 ELSE 0 END), 0) AS managers
+        " <> 0) THEN 1 ELSE 0 END), 0) AS managers
             FROM (SELECT s.user_id AS owner, count(*) AS items FROM end_preview_item p JOIN session s ON s.id = p.session_id
                 WHERE p.preview_id = ",
     );
     sql.bind(preview.0)
         .push(
-            r#" GROUP BY s.user_id) f JOIN "user" u ON u.id = f.owner JOIN role r ON r.key = u.role_key
+            r#" GROUP BY s.user_id) f JOIN "user" u ON u.id = f.owner
         ) c WHERE id = "#,
         )
         .bind(preview.0);

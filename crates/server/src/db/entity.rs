@@ -9,3 +9,4 @@ pub(super) mod organisation;
 pub(super) mod role;
 pub(super) mod session;
 pub(super) mod user;
+pub(super) mod user_role;

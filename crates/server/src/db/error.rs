@@ -16,6 +16,8 @@ pub enum DbError {
     Busy,
     /// The work gave up by itself; nothing of it was kept.
     Aborted,
+    /// The rules refused it, with the answer to give; nothing of it was kept.
+    Refused(rollcall_core::Error),
     /// A value that must be unique is taken. The constraint's name is `table_column_unique` on both
     /// databases, such as `user_email_unique`.
     Unique(String),
@@ -32,6 +34,7 @@ impl fmt::Display for DbError {
             Self::Damaged => f.write_str("the database file is damaged"),
             Self::Busy => f.write_str("the database is busy"),
             Self::Aborted => f.write_str("the work was given up"),
+            Self::Refused(error) => write!(f, "the rules refused it ({})", error.code()),
             Self::Unique(constraint) => write!(f, "a value is taken ({constraint})"),
             Self::Held(holder) => f.write_str(holder),
             Self::Other(error) => match database_error(error) {

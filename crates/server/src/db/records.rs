@@ -2,7 +2,10 @@
 
 use rollcall_core::{
     AuditAction, AuditOutcome, EndPreviewId, EndReason, Kind, Method, OrganisationId,
-    OrganisationRef, Permissions, Reach, SessionId, Timestamp, UserId, UserRef, session::LifeFacts,
+    OrganisationRef, Permissions, Reach, RoleKey, RoleRef, SessionId, Timestamp, User, UserId,
+    UserRef,
+    rights::{Grant, Rights},
+    session::LifeFacts,
 };
 
 use super::scope::Scope;
@@ -96,10 +99,10 @@ pub struct Authority {
     pub role_key: String,
     /// Its name.
     pub role_name: String,
-    /// What the user may do.
-    pub permissions: Permissions,
-    /// How far that reaches.
-    pub reach: Reach,
+    /// All roles, the primary one first.
+    pub roles: Vec<RoleKey>,
+    /// What the user may do by all of them together.
+    pub rights: Rights,
     /// The user's epoch.
     pub user_ended_before: Epoch,
     /// The organisation's epoch.
@@ -109,6 +112,20 @@ pub struct Authority {
 }
 
 impl Authority {
+    /// What the user may do.
+    pub fn permissions(&self) -> Permissions {
+        self.rights.permissions
+    }
+
+    /// How far the user sees: everywhere with any role that reaches everywhere.
+    pub fn reach(&self) -> Reach {
+        if self.rights.everywhere == Permissions::default() {
+            Reach::Own
+        } else {
+            Reach::All
+        }
+    }
+
     /// All that decides whether this user's session lives.
     pub fn life_facts(&self, session: &SessionRecord) -> LifeFacts {
         LifeFacts {
@@ -184,6 +201,62 @@ pub struct NewUser {
     pub password_change_required: bool,
     /// When.
     pub created_at: Timestamp,
+}
+
+/// A role as it is stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoleRecord {
+    /// Its key.
+    pub key: RoleKey,
+    /// What it is called.
+    pub name: String,
+    /// What it gives.
+    pub grant: Grant,
+    /// Whose it is; `None` for a built-in one.
+    pub organisation: Option<OrganisationRef>,
+}
+
+impl RoleRecord {
+    /// The role as a user names it.
+    pub fn named(&self) -> RoleRef {
+        RoleRef {
+            key: self.key.clone(),
+            name: self.name.clone(),
+        }
+    }
+}
+
+/// The roles of a user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UserRoles {
+    /// The primary one.
+    pub primary: RoleRecord,
+    /// The secondary ones, by name.
+    pub secondary: Vec<RoleRecord>,
+}
+
+impl UserRoles {
+    /// What they give together.
+    pub fn rights(&self) -> Rights {
+        let primary = Rights::of(self.primary.grant);
+        self.secondary
+            .iter()
+            .fold(primary, |rights, role| rights.and(role.grant))
+    }
+
+    /// Whether this is one of them.
+    pub fn include(&self, key: &RoleKey) -> bool {
+        self.primary.key == *key || self.secondary.iter().any(|role| role.key == *key)
+    }
+}
+
+/// A user as lists show one, and what that user may do. `may` of the user is for the service to fill in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedUser {
+    /// The user.
+    pub user: User,
+    /// What the user may do.
+    pub rights: Rights,
 }
 
 /// An organisation as it is stored.

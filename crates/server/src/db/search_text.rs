@@ -48,6 +48,11 @@ impl SearchText {
     }
 }
 
+/// What a search for users looks through: e-mail and name.
+pub(super) fn of_user(email: &str, name: &str) -> String {
+    format!("{}\n{}", fold(email), fold(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

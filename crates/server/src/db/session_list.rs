@@ -5,6 +5,7 @@
 //! expired or whose epoch has come shows, counts and filters as ended, whether it is swept or not.
 
 mod ids;
+mod of_user;
 mod plan;
 mod row;
 mod search;
@@ -21,6 +22,7 @@ use super::error::DbError;
 use super::scope::Scope;
 use super::search_text::fold;
 use super::sql::Sql;
+pub use of_user::of_user;
 pub use plan::Thresholds;
 use plan::Total;
 

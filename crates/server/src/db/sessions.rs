@@ -2,8 +2,8 @@
 //! conditional statement; what it changed decides.
 
 use rollcall_core::{
-    EndReason, Kind, Method, OrganisationId, OrganisationRef, Permissions, Reach, SessionId,
-    Timestamp, UserId, UserRef,
+    EndReason, Kind, Method, OrganisationId, OrganisationRef, Permissions, Reach, Rights, RoleKey,
+    SessionId, Timestamp, UserId, UserRef, rights::Grant,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -30,10 +30,11 @@ const AUTHORITY: &str = r#"s.id, s.user_id, s.organisation_id AS session_organis
     u.ended_before_reason AS user_before_reason,
     o.id AS organisation_id, o.name AS organisation_name, o.enabled AS organisation_enabled,
     o.ended_before AS organisation_before, o.ended_before_reason AS organisation_before_reason,
-    r.name AS role_name, r.permissions, r.reach,
+    r.name AS role_name, r.permissions, r.reach, sr.key AS more_key, sr.permissions AS more_permissions, sr.reach AS more_reach,
     i.ended_before AS installation_before, i.ended_before_reason AS installation_before_reason
     FROM session s JOIN "user" u ON u.id = s.user_id JOIN organisation o ON o.id = u.organisation_id
-    JOIN role r ON r.key = u.role_key JOIN installation i ON i.id = 1 WHERE "#;
+    JOIN role r ON r.key = u.role_key JOIN installation i ON i.id = 1
+    LEFT JOIN user_role k ON k.user_id = u.id LEFT JOIN role sr ON sr.key = k.role_key WHERE "#;
 
 /// Stores a session that begins. `email` is its user's, kept with it for sorting and searching.
 pub async fn insert(
@@ -129,10 +130,21 @@ async fn read(
     sql: Sql,
     connection: &impl ConnectionTrait,
 ) -> Result<Option<(SessionRecord, Authority)>, DbError> {
-    let Some(row) = sql.one(connection).await? else {
+    // One row for each secondary role, or one without: all that a user may do is one moment's.
+    let rows = sql.all(connection).await?;
+    let Some(row) = rows.first() else {
         return Ok(None);
     };
-    let row = Row(&row);
+    let row = Row(row);
+    let mut roles = vec![RoleKey(row.get("role_key")?)];
+    let mut rights = Rights::of(grant(&row, "permissions", "reach")?);
+    for row in &rows {
+        let row = Row(row);
+        if let Some(key) = row.get::<Option<String>>("more_key")? {
+            roles.push(RoleKey(key));
+            rights = rights.and(grant(&row, "more_permissions", "more_reach")?);
+        }
+    }
     let record = SessionRecord {
         id: SessionId(row.uuid("id")?),
         user_id: UserId(row.uuid("user_id")?),
@@ -176,8 +188,8 @@ async fn read(
         organisation_enabled: row.get("organisation_enabled")?,
         role_key: row.get("role_key")?,
         role_name: row.get("role_name")?,
-        permissions: Permissions::from_bits(row.get::<i64>("permissions")?.cast_unsigned()),
-        reach: reach(&row.get::<String>("reach")?)?,
+        roles,
+        rights,
         user_ended_before: row.end("user_before", "user_before_reason", EndReason::from_name)?,
         organisation_ended_before: row.end(
             "organisation_before",
@@ -193,7 +205,15 @@ async fn read(
     Ok(Some((record, authority)))
 }
 
-fn reach(word: &str) -> Result<Reach, DbErr> {
+fn grant(row: &Row<'_>, permissions: &str, reach: &str) -> Result<Grant, DbErr> {
+    Ok(Grant {
+        permissions: Permissions::from_bits(row.get::<i64>(permissions)?.cast_unsigned()),
+        reach: self::reach(&row.get::<String>(reach)?)?,
+    })
+}
+
+/// A stored reach.
+pub(super) fn reach(word: &str) -> Result<Reach, DbErr> {
     match word {
         "all" => Ok(Reach::All),
         "own" => Ok(Reach::Own),

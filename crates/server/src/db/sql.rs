@@ -51,6 +51,11 @@ impl Sql {
         place
     }
 
+    /// Which database it is for.
+    pub(super) fn dialect(&self) -> Dialect {
+        Dialect::of_backend(self.backend)
+    }
+
     pub(super) fn statement(self) -> Statement {
         Statement::from_sql_and_values(self.backend, self.text, self.values)
     }
@@ -159,7 +164,11 @@ pub(super) enum Dialect {
 
 impl Dialect {
     pub(super) fn of(connection: &impl ConnectionTrait) -> Self {
-        match connection.get_database_backend() {
+        Self::of_backend(connection.get_database_backend())
+    }
+
+    fn of_backend(backend: DbBackend) -> Self {
+        match backend {
             DbBackend::Postgres => Self::Postgres,
             _ => Self::Sqlite,
         }

@@ -131,10 +131,11 @@ pub async fn settle(connection: &impl ConnectionTrait) -> Result<(), DbError> {
         ("installation", "s.created_at <= installation.ended_before"),
     ];
     for (table, killed) in killed {
+        // Somebody who is signing in holds the user and waits for the counters that we hold: the next sweep settles it.
         let lock = if Dialect::of(connection) == Dialect::Postgres {
-            " ORDER BY id FOR UPDATE"
+            " FOR UPDATE SKIP LOCKED"
         } else {
-            " LIMIT 1"
+            ""
         };
         let open = Sql::new(
             connection,
@@ -146,7 +147,7 @@ pub async fn settle(connection: &impl ConnectionTrait) -> Result<(), DbError> {
         Sql::new(
             connection,
             &format!(
-                "UPDATE {table} SET settled = true WHERE NOT settled
+                "UPDATE {table} SET settled = true WHERE id IN (SELECT id FROM {table} WHERE NOT settled{lock})
                  AND NOT EXISTS (SELECT 1 FROM session s WHERE s.ended_at IS NULL AND {killed})"
             ),
         )

@@ -118,6 +118,8 @@ pub(super) fn model(new: &NewUser) -> user::ActiveModel {
         ended_before: Set(None),
         ended_before_reason: Set(None),
         settled: Set(true),
+        name_key: Set(super::search_text::fold(&new.name)),
+        search_text: Set(super::search_text::of_user(&new.email, &new.name)),
     }
 }
 
@@ -219,18 +221,26 @@ pub async fn set_time_zone(
     Ok(result.rows_affected == 1)
 }
 
-/// Notes a sign-in.
+/// Notes a sign-in with the password that has this hash. False if the user may not sign in any more, has
+/// another password or belongs to another organisation now: what was compared a moment ago counts for
+/// nothing then.
 pub async fn note_sign_in(
     connection: &impl ConnectionTrait,
-    id: UserId,
+    user: &UserRecord,
     now: Timestamp,
-) -> Result<(), DbError> {
-    user::Entity::update_many()
-        .col_expr(user::Column::LastSignInAt, Expr::value(now.0))
-        .filter(user::Column::Id.eq(id.0))
-        .exec(connection)
-        .await?;
-    Ok(())
+) -> Result<bool, DbError> {
+    let mut sql = Sql::new(connection, r#"UPDATE "user" SET last_sign_in_at = "#);
+    sql.bind(now.0)
+        .push(" WHERE enabled AND deleted_at IS NULL AND id = ")
+        .bind(user.id.0)
+        .push(" AND password_hash = ")
+        .bind(user.password_hash.clone())
+        .push(" AND organisation_id = ")
+        .bind(user.organisation_id.0)
+        .push(" AND EXISTS (SELECT 1 FROM organisation o WHERE o.enabled AND o.id = ")
+        .bind(user.organisation_id.0)
+        .push(")");
+    Ok(sql.run(connection).await? == 1)
 }
 
 /// Whether users of an organisation can have this role.

@@ -6,7 +6,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, Kind, Method, Permission, SessionId, State, Timestamp,
+    AuditAction, AuditOutcome, EndReason, Kind, Method, OrganisationId, Permission, RoleKey,
+    SessionId, State, Timestamp, UserState,
 };
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -15,8 +16,8 @@ use utoipa::openapi::{
 use utoipa::{IntoParams, Modify, OpenApi};
 
 use super::{
-    audit, credentials, export, many, me, operations, policy, sessions, sign_in, user_requests,
-    users,
+    audit, credentials, export, many, me, operations, organisations, policy, roles, sessions,
+    sign_in, user_requests, users,
 };
 use crate::error::{FieldError, ProblemDocument};
 
@@ -99,6 +100,79 @@ pub(super) struct AuditFilterParameters {
     until: Option<Timestamp>,
 }
 
+/// What the list of users takes. Only written down here: `core::UserQuery` reads it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "a description for the document; the fields are never read"
+)]
+pub(super) struct UserListParameters {
+    /// Any part of e-mail or name, in any letter case; at most 200 characters.
+    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    q: Option<String>,
+    /// Only those who have this role, as primary or secondary one.
+    role: Option<RoleKey>,
+    /// Only those of this organisation.
+    organisation: Option<OrganisationId>,
+    /// Only those in this state.
+    state: Option<UserState>,
+    /// Only those with an open session, or only those without.
+    active: Option<bool>,
+    /// Only programs' accounts, or only people's.
+    service_account: Option<bool>,
+    /// A column, with `-` before it for the largest first: `name`, `email`, `role`, `organisation`, `state`,
+    /// `created_at`, `last_sign_in_at`, `open_sessions`, `locked_at`.
+    #[param(
+        pattern = "^-?(name|email|role|organisation|state|created_at|last_sign_in_at|open_sessions|locked_at)$",
+        example = "name"
+    )]
+    sort: Option<String>,
+    /// The number of the page, from 1.
+    #[param(minimum = 1, maximum = 10_000_000)]
+    page: Option<u32>,
+    /// Rows on a page, 1 to 100; 10 to start with.
+    #[param(minimum = 1, maximum = 100)]
+    page_size: Option<u32>,
+}
+
+/// What the list of a user's sessions takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "a description for the document; the fields are never read"
+)]
+pub(super) struct UserSessionParameters {
+    /// Only active or only ended ones.
+    state: Option<State>,
+    /// The number of the page, from 1.
+    #[param(minimum = 1, maximum = 10_000_000)]
+    page: Option<u32>,
+    /// Rows on a page, 1 to 100; 10 to start with.
+    #[param(minimum = 1, maximum = 100)]
+    page_size: Option<u32>,
+}
+
+/// What the lists of roles and organisations take. Only written down here: `core::NameQuery` reads it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "a description for the document; the fields are never read"
+)]
+pub(super) struct NameListParameters {
+    /// Any part of the name, in any letter case; at most 200 characters.
+    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    q: Option<String>,
+    /// The number of the page, from 1.
+    #[param(minimum = 1, maximum = 10_000_000)]
+    page: Option<u32>,
+    /// Rows on a page, 1 to 100; 10 to start with.
+    #[param(minimum = 1, maximum = 100)]
+    page_size: Option<u32>,
+}
+
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -114,18 +188,22 @@ pub(super) struct AuditFilterParameters {
         export::own_sessions, export::sessions, export::audit,
         sessions::list, sessions::stats, sessions::find, sessions::end,
         many::preview, many::end, many::progress, many::end_all,
-        users::end_sessions,
         policy::find, policy::change, policy::preview,
+        users::list, users::create, users::find, users::edit, users::remove, users::reset_password, users::unlock,
+        users::list_sessions, users::end_sessions,
+        roles::list, roles::create, roles::find, roles::edit, roles::remove,
+        organisations::list, organisations::create, organisations::find, organisations::edit,
         audit::list,
         user_requests::list, user_requests::end,
         operations::healthy, operations::ready, operations::metrics,
     ),
     tags(
-        (name = "Signing in"), (name = "My account"), (name = "Sessions"), (name = "Users"), (name = "Policy"), (name = "Audit"),
+        (name = "Signing in"), (name = "My account"), (name = "Sessions"), (name = "Users"), (name = "Roles"),
+        (name = "Organisations"), (name = "Policy"), (name = "Audit"),
         (name = "Rediacc", description = "The calls of Rediacc's console, with its field names"),
         (name = "Operations"),
     ),
-    components(schemas(ProblemDocument, FieldError, State, Kind, AuditAction, AuditOutcome, Timestamp)),
+    components(schemas(ProblemDocument, FieldError, State, Kind, UserState, AuditAction, AuditOutcome, Timestamp)),
     modifiers(&Securities, &CommonAnswers, &Words, &Ids),
     security(("session_cookie" = []), ("bearer_token" = [])),
 )]
@@ -178,6 +256,10 @@ impl Modify for Words {
         set(
             "AuditOutcome",
             AuditOutcome::ALL.iter().map(|word| word.as_str()).collect(),
+        );
+        set(
+            "UserState",
+            UserState::ALL.iter().map(|word| word.as_str()).collect(),
         );
         set(
             "Permission",

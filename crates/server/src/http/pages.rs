@@ -8,10 +8,10 @@ use axum::extract::{RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, Uri, header};
 use leptos::nonce::Nonce;
-use leptos::prelude::provide_context;
+use leptos::prelude::{IntoView, provide_context};
 use leptos_axum::render_app_async_with_context;
 use rollcall_core::backend::Backend;
-use rollcall_core::{AuditQuery, Error, Permission, SessionId, query};
+use rollcall_core::{AuditQuery, Error, Permission, RoleKey, SessionId, UserId, query};
 
 use super::request::{Area, Asked};
 use super::{assets, respond};
@@ -86,16 +86,51 @@ async fn canonical(backend: &RequestBackend, asked: Uri) -> Option<String> {
     })
 }
 
-// Whether the caller may see what the pages of administration are about.
+// Whether the caller may see what the pages of administrators are about.
 fn is_open_to(backend: &RequestBackend, path: &str) -> bool {
+    let under = |root: &str| {
+        path.strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     let needed = match path {
         "/audit" => Permission::AuditView,
-        _ if path == "/sessions" || path.starts_with("/sessions/") => Permission::SessionsView,
+        "/users/new" => Permission::UsersManage,
+        _ if under("/sessions") => Permission::SessionsView,
+        _ if under("/users") => Permission::UsersView,
+        "/policy" => Permission::PolicyManage,
+        _ if under("/roles") => Permission::RolesManage,
         _ => return true,
     };
     backend
         .caller()
         .is_none_or(|caller| caller.permissions().has(needed))
+}
+
+/// A page without scripts: rendered here, and nowhere else.
+pub(super) async fn plain(
+    (Extension(asked), Extension(backend)): Known,
+    parameters: RawPathParams,
+    request: Request,
+) -> Response {
+    if let Some(error) = backend.refused() {
+        return respond::with(error.into());
+    }
+    if let Some(elsewhere) = guard(&backend, request.uri().path(), request.uri().query()) {
+        return see_other(&elsewhere);
+    }
+    let known = parameters.iter().all(|(name, text)| match name {
+        "act" => rollcall_client::USER_ACTS.contains(&text),
+        "key" => text.parse::<RoleKey>().is_ok(),
+        _ => text.parse::<UserId>().is_ok(),
+    });
+    let open = is_open_to(&backend, request.uri().path());
+    let mut response = render_with(&asked, &backend, request, rollcall_client::plain_shell).await;
+    if !open {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+    } else if !known {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response
 }
 
 /// What no route knows: a page in words for people, a problem document for programs.
@@ -116,6 +151,15 @@ pub(super) async fn unknown(request: Request) -> Response {
 }
 
 async fn render(asked: &Asked, backend: &Arc<RequestBackend>, request: Request) -> Response {
+    render_with(asked, backend, request, rollcall_client::shell).await
+}
+
+async fn render_with<V: IntoView + 'static>(
+    asked: &Asked,
+    backend: &Arc<RequestBackend>,
+    request: Request,
+    shell: fn() -> V,
+) -> Response {
     let nonce = asked.nonce.get_or_init(Nonce::new).clone();
     let shown: Arc<dyn Backend> = backend.clone();
     let bundle = assets::bundle();
@@ -133,8 +177,7 @@ async fn render(asked: &Asked, backend: &Arc<RequestBackend>, request: Request) 
             bundle: bundle.clone(),
         });
     };
-    let mut response =
-        render_app_async_with_context(context, rollcall_client::shell)(request).await;
+    let mut response = render_app_async_with_context(context, shell)(request).await;
     let effects = backend.effects();
     // A page may have found out only while it was made that nobody is signed in any more.
     match effects.error {

@@ -46,6 +46,19 @@ impl<T: serde::Serialize> IntoResponse for Json<T> {
     }
 }
 
+/// What was made, in JSON: 201.
+pub(super) struct Created<T>(pub(super) T);
+
+impl<T: serde::Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.0).into_response();
+        if response.status() == StatusCode::OK {
+            *response.status_mut() = StatusCode::CREATED;
+        }
+        response
+    }
+}
+
 /// An error in the shape that its asker can read: a problem document for programs, our own error for our
 /// own client, a page for people.
 pub(super) fn in_shape(http: &Http, asked: &Asked, error: ApiError, routed: bool) -> Response {

@@ -11,6 +11,7 @@ use super::Service;
 use super::audit::{Describe, event};
 use super::password::Password;
 use super::sign_in::{account_key, user_ref};
+use super::user_acts::or_last;
 use crate::clock::uuid_v7;
 use crate::db::records::NewUser;
 use crate::db::{self, DbError};
@@ -32,7 +33,59 @@ pub struct CreateUser {
     pub password: Option<Zeroizing<String>>,
 }
 
+/// What the command line does to an account as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AccountChange {
+    /// Ends all sessions and refuses every sign-in.
+    Disable,
+    /// Lets the user sign in again; what has ended stays ended.
+    Enable,
+    /// For good, but for the name and e-mail that sessions and the audit trail show.
+    Delete,
+}
+
 impl Service {
+    /// Disables, enables or deletes a user. False if the user was so already.
+    pub async fn change_account(&self, email: &str, change: AccountChange) -> Result<bool, Error> {
+        let found = db::users::find_by_email(self.db().reader(), &account_key(email)).await;
+        let user = found
+            .map_err(|error| self.database_error(error))?
+            .ok_or(Error::NotFound)?;
+        let already = match change {
+            AccountChange::Disable => !user.enabled,
+            AccountChange::Enable => user.enabled,
+            AccountChange::Delete => false,
+        };
+        if already {
+            return Ok(false);
+        }
+        let (now, id) = (self.now(), user.id);
+        let action = match change {
+            AccountChange::Disable => AuditAction::UserDisabled,
+            AccountChange::Enable => AuditAction::UserEnabled,
+            AccountChange::Delete => AuditAction::UserDeleted,
+        };
+        let record = event(now, action, AuditOutcome::Success, None)
+            .to(&user_ref(&user), user.organisation_id)
+            .with("command line");
+        self.write_then(
+            move |tx, trail| {
+                Box::pin(async move {
+                    db::roles::hold_platform_administrators(tx).await?;
+                    or_last(match change {
+                        AccountChange::Disable => db::user_changes::disable(tx, id, now).await?,
+                        AccountChange::Enable => db::user_changes::enable(tx, id, now).await?,
+                        AccountChange::Delete => db::user_changes::delete(tx, id, now).await?,
+                    })?;
+                    trail.append(tx, &record).await
+                })
+            },
+            |service, ()| service.inner.cache.authority_changed(),
+        )
+        .await?;
+        Ok(true)
+    }
+
     /// Creates a user. Answers the one-time password, if one was made.
     pub async fn create_user(
         &self,

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use rollcall_core::rights::Somebody;
 use rollcall_core::role::Reach;
 use rollcall_core::{
-    Error, OrganisationId, Permission, Permissions, Profile, SessionId, UserId, Viewer,
+    Error, OrganisationId, Permission, Permissions, Profile, RoleKey, SessionId, UserId, Viewer,
 };
 
 use super::cache::CachedSession;
@@ -39,7 +40,7 @@ impl Caller {
 
     /// What the caller may do; nothing but their own account until a one-time password is changed.
     pub fn permissions(&self) -> Permissions {
-        self.session.authority.permissions
+        self.session.authority.permissions()
     }
 
     /// True until a one-time password is changed.
@@ -47,21 +48,32 @@ impl Caller {
         self.session.authority.password_change_required
     }
 
-    /// How far the caller's permissions reach.
-    pub fn scope(&self) -> Scope {
-        match self.session.authority.reach {
-            Reach::All => Scope::All,
-            Reach::Own => Scope::Organisation(self.organisation_id()),
+    /// The caller as the rules know them.
+    pub fn somebody(&self) -> Somebody {
+        Somebody {
+            id: self.user_id(),
+            rights: self.session.authority.rights,
         }
     }
 
-    /// The caller's reach, if they have this permission; `Forbidden` otherwise.
+    /// Whether the caller has this role.
+    pub fn has_role(&self, key: &RoleKey) -> bool {
+        self.session.authority.roles.contains(key)
+    }
+
+    /// How far this permission of the caller reaches; `Forbidden` without it.
     pub fn authorise(&self, permission: Permission) -> Result<Scope, Error> {
-        if self.permissions().has(permission) {
-            Ok(self.scope())
-        } else {
-            Err(Error::Forbidden)
+        match self.session.authority.rights.reach_of(permission) {
+            Some(Reach::All) => Ok(Scope::All),
+            Some(Reach::Own) => Ok(Scope::Organisation(self.organisation_id())),
+            None => Err(Error::Forbidden),
         }
+    }
+
+    /// Whether this permission of the caller reaches that organisation.
+    pub fn reaches(&self, permission: Permission, organisation: OrganisationId) -> bool {
+        self.authorise(permission)
+            .is_ok_and(|scope| scope.covers(organisation, self.user_id()))
     }
 
     /// The caller as pages know them.
@@ -71,8 +83,8 @@ impl Caller {
             user: authority.user.clone(),
             organisation: authority.organisation.clone(),
             role: authority.role_name.clone(),
-            permissions: authority.permissions,
-            reach: authority.reach,
+            permissions: authority.permissions(),
+            reach: authority.reach(),
             password_change_required: authority.password_change_required,
             time_zone: authority.time_zone.clone(),
         }

@@ -9,7 +9,7 @@ use rollcall_core::{
 };
 use sea_orm::DatabaseTransaction;
 
-use super::audit::{Describe, Trail, event};
+use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::{RequestFacts, network_of};
 use super::sign_in::user_ref;
@@ -74,13 +74,11 @@ impl Room {
         self.most > 0 || self.one_address
     }
 
-    /// Makes room within the transaction that stores the session, and answers which sessions ended for it; or why
-    /// there is none.
-    pub(super) async fn make(
-        self,
+    /// Which sessions have to end for one more, within the transaction that stores it; or why there is no room.
+    pub(super) async fn find(
+        &self,
         tx: &DatabaseTransaction,
-        trail: &Trail,
-    ) -> Result<Result<Vec<EndedRow>, Error>, DbError> {
+    ) -> Result<Result<Vec<LiveRow>, Error>, DbError> {
         if !self.is_limited() {
             return Ok(Ok(Vec::new()));
         }
@@ -106,8 +104,16 @@ impl Room {
             let most = u32::try_from(self.most).unwrap_or(u32::MAX);
             return Ok(Err(Error::SessionLimit(most)));
         }
-        let mut ended = Vec::new();
-        let mut events = Vec::new();
+        Ok(Ok(leaving))
+    }
+
+    /// Ends them. Answers which, and the events about it.
+    pub(super) async fn make(
+        self,
+        tx: &DatabaseTransaction,
+        leaving: Vec<LiveRow>,
+    ) -> Result<(Vec<EndedRow>, Vec<AuditRecord>), DbError> {
+        let (mut ended, mut events) = (Vec::new(), Vec::new());
         for row in leaving {
             let (by, reason) = (Some(self.user), EndReason::Limit);
             if db::sessions::end(tx, row.id, self.now, reason, by, None).await? {
@@ -118,8 +124,7 @@ impl Room {
                 });
             }
         }
-        trail.append_all(tx, &events).await?;
-        Ok(Ok(ended))
+        Ok((ended, events))
     }
 
     fn is_elsewhere(&self, row: &LiveRow) -> bool {

@@ -78,6 +78,7 @@ enum Who {
 pub struct RequestBackend {
     pub(super) service: Service,
     pub(super) facts: RequestFacts,
+    pub(super) door: Door,
     with_cookie: bool,
     who: Who,
     effects: Mutex<Effects>,
@@ -140,6 +141,7 @@ impl RequestBackend {
         Self {
             service,
             facts,
+            door,
             with_cookie,
             who,
             effects: Mutex::new(effects),
@@ -243,7 +245,7 @@ impl RequestBackend {
         result
     }
 
-    fn answer<'a, T: Send + 'a>(
+    pub(super) fn answer<'a, T: Send + 'a>(
         &'a self,
         work: impl Future<Output = Result<T, Error>> + Send + 'a,
     ) -> Answer<'a, T> {

@@ -179,7 +179,7 @@ impl Service {
     }
 }
 
-fn marked(mut page: Page<Session>, caller: &Caller) -> Page<Session> {
+pub(super) fn marked(mut page: Page<Session>, caller: &Caller) -> Page<Session> {
     for session in &mut page.items {
         session.current = session.id == caller.session_id();
     }

@@ -99,11 +99,20 @@ impl Service {
         // Where there is no room, the password was right all the same: nobody is guessing here.
         if matches!(
             signed_in,
-            Ok(_) | Err(Error::SessionLimit(_) | Error::OtherAddress)
+            Ok(Some(_)) | Err(Error::SessionLimit(_) | Error::OtherAddress)
         ) {
             self.inner.throttle.succeeded(facts.ip, taken_at);
         }
-        let signed_in = signed_in?;
+        let Some(signed_in) = signed_in? else {
+            // Disabled, deleted, moved or given another password while this one was compared.
+            let overtaken = Attempt {
+                matches: false,
+                ..attempt
+            };
+            self.note_failure(&overtaken, AuditAction::SignIn, facts)
+                .await?;
+            return Err(Error::SignInFailed);
+        };
         count_sign_in(AuditOutcome::Success);
         Ok(signed_in)
     }
@@ -228,7 +237,7 @@ impl Service {
         wanted: Wanted,
         replaces: Option<&Caller>,
         facts: &RequestFacts,
-    ) -> Result<(Session, Token), Error> {
+    ) -> Result<Option<(Session, Token)>, Error> {
         let now = self.now();
         let token = Token::generate(self.random());
         let chosen = wanted.end.clone();
@@ -270,71 +279,66 @@ impl Service {
             }
             _ => None,
         };
-        let (key, email, stored) = (attempt.key.clone(), user.email.clone(), record);
+        let (key, compared, stored) = (attempt.key.clone(), user.clone(), record);
         let room = Room::new(user, &attempt.policy, facts, now, chosen, replaces);
-        let room_needed = room.is_limited();
-        if replaced.is_some() || room_needed {
+        if replaced.is_some() || room.is_limited() {
             self.flush_activity().await?;
         }
         let old_lineage = replaces.map(|caller| caller.session.record.lineage_hash);
         let refused = by_user(AuditAction::SignIn);
-        let (opened, made) = self
+        let (signed, _) = self
             .write_then(
                 move |tx, trail| {
                     Box::pin(async move {
-                        db::attempts::give_back(tx, &key).await?;
-                        let made = match room.make(tx, trail).await? {
-                            Ok(made) => made,
+                        let leaving = match room.find(tx).await? {
+                            Ok(leaving) => leaving,
                             Err(error) => {
                                 let refused = AuditRecord {
                                     outcome: AuditOutcome::Refused,
                                     ..refused.with(error.code())
                                 };
+                                db::attempts::give_back(tx, &key).await?;
                                 trail.append(tx, &refused).await?;
                                 return Ok((Err(error), Vec::new()));
                             }
                         };
+                        if !db::users::note_sign_in(tx, &compared, now).await? {
+                            return Ok((Ok(None), Vec::new()));
+                        }
+                        db::attempts::give_back(tx, &key).await?;
                         if let Some((old, new)) = rehashed {
                             db::users::replace_hash(tx, user_id, &old, &new).await?;
                         }
-                        db::sessions::insert(tx, &stored, &email).await?;
-                        db::users::note_sign_in(tx, user_id, now).await?;
-                        trail.append(tx, &signed_in).await?;
-                        trail.append(tx, &created).await?;
-                        let Some((old, record)) = replaced else {
-                            return Ok((Ok(false), made));
-                        };
-                        let ended = db::sessions::end(
-                            tx,
-                            old,
-                            now,
-                            EndReason::Replaced,
-                            Some(user_id),
-                            None,
-                        )
-                        .await?;
-                        if ended {
-                            trail.append(tx, &record).await?;
+                        db::sessions::insert(tx, &stored, &compared.email).await?;
+                        let (made, told) = room.make(tx, leaving).await?;
+                        let mut events = told;
+                        events.extend([signed_in, created]);
+                        let mut ended = false;
+                        if let Some((old, record)) = replaced {
+                            let (by, reason) = (Some(user_id), EndReason::Replaced);
+                            ended = db::sessions::end(tx, old, now, reason, by, None).await?;
+                            events.extend(ended.then_some(record));
                         }
-                        Ok((Ok(ended), made))
+                        // Last, since the end of the trail is locked from here on.
+                        trail.append_all(tx, &events).await?;
+                        Ok((Ok(Some(ended)), made))
                     })
                 },
-                move |service, (opened, made)| {
+                move |service, (signed, made)| {
                     service.ended_many(made, EndReason::Limit);
-                    if let (Some(lineage), Ok(ended)) = (old_lineage, opened) {
+                    if let (Some(lineage), Ok(Some(ended))) = (old_lineage, signed) {
                         ended_one(lineage, EndReason::Replaced)(service, ended);
                     }
                 },
             )
             .await?;
-        drop(made);
-        if let Err(error) = opened {
-            count_sign_in(AuditOutcome::Refused);
-            return Err(error);
+        let signed = signed.inspect_err(|_| count_sign_in(AuditOutcome::Refused))?;
+        if signed.is_none() {
+            return Ok(None);
         }
         let mut session = self.find_for_owner(user_id, id).await?;
         session.current = true;
-        Ok((session, token))
+        Ok(Some((session, token)))
     }
 
     fn new_session(

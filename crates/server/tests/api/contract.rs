@@ -99,7 +99,10 @@ async fn every_answer_is_one_that_the_document_lists() {
     for (path, item) in paths.filter(|(path, _)| path.starts_with("/api/")) {
         for (method, operation) in item.as_object().expect("operations") {
             let id = unknown.to_string();
-            let address = path.replace("{id}", &id).replace("{requestId}", &id);
+            let address = path
+                .replace("{id}", &id)
+                .replace("{requestId}", &id)
+                .replace("{key}", &id);
             let verb: http::Method = method.to_uppercase().parse().expect("a method");
             let answers = [
                 anon.ask(verb.clone(), &address).await,
@@ -210,6 +213,19 @@ async fn answers_have_the_fields_that_the_document_requires() {
         ),
         (format!("/api/v1/sessions/{id}"), "/api/v1/sessions/{id}"),
         ("/api/v1/audit?page_size=100".to_owned(), "/api/v1/audit"),
+        ("/api/v1/users?page_size=100".to_owned(), "/api/v1/users"),
+        (format!("/api/v1/users/{}", nora.id), "/api/v1/users/{id}"),
+        (
+            format!("/api/v1/users/{}/sessions", nora.id),
+            "/api/v1/users/{id}/sessions",
+        ),
+        ("/api/v1/roles".to_owned(), "/api/v1/roles"),
+        ("/api/v1/roles/member".to_owned(), "/api/v1/roles/{key}"),
+        ("/api/v1/organisations".to_owned(), "/api/v1/organisations"),
+        (
+            format!("/api/v1/organisations/{}", nora.organisation),
+            "/api/v1/organisations/{id}",
+        ),
         ("/api/UserRequests".to_owned(), "/api/UserRequests"),
     ] {
         let body = admin.get(&path).await.ok();

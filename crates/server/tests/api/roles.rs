@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::Method;
-use rollcall_core::BuiltInRole;
+use rollcall_core::{BuiltInRole, Permissions};
 use serde_json::{Value, json};
 
 use crate::support::{Client, NewRow, PASSWORD, Person, TestApp};
@@ -89,6 +89,56 @@ const TABLE: &[Row] = &[
     ("GET", "/api/v1/policy", Target::None, [200, 200, 403, 403, 403, 401]),
     ("PATCH", "/api/v1/policy", Target::None, [200, 200, 403, 403, 403, 401]),
     ("POST", "/api/v1/policy/preview", Target::None, [200, 200, 403, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}/sessions", Target::Own, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}/sessions", Target::Colleague, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}/sessions", Target::Foreign, [200, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}/sessions", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/users", Target::None, [200, 200, 200, 403, 403, 401]),
+    ("POST", "/api/v1/users", Target::None, [201, 201, 403, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}", Target::Own, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}", Target::Colleague, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}", Target::Foreign, [200, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("PATCH", "/api/v1/users/{id}", Target::Own, [200, 200, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/users/{id}", Target::Colleague, [200, 200, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/users/{id}", Target::Foreign, [200, 404, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/users/{id}", Target::Unknown, [404, 404, 403, 403, 403, 401]),
+    // Nobody deletes themselves, nor resets their own password.
+    ("DELETE", "/api/v1/users/{id}", Target::Own, [403, 403, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/users/{id}", Target::Colleague, [204, 204, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/users/{id}", Target::Foreign, [204, 404, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/users/{id}", Target::Unknown, [404, 404, 403, 403, 403, 401]),
+    ("POST", "/api/v1/users/{id}/reset-password", Target::Own, [403, 403, 403, 403, 403, 401]),
+    ("POST", "/api/v1/users/{id}/reset-password", Target::Colleague, [200, 200, 403, 403, 403, 401]),
+    ("POST", "/api/v1/users/{id}/reset-password", Target::Foreign, [200, 404, 403, 403, 403, 401]),
+    ("POST", "/api/v1/users/{id}/reset-password", Target::Unknown, [404, 404, 403, 403, 403, 401]),
+    ("POST", "/api/v1/users/{id}/unlock", Target::Own, [204, 204, 403, 403, 403, 401]),
+    ("POST", "/api/v1/users/{id}/unlock", Target::Colleague, [204, 204, 403, 403, 403, 401]),
+    ("POST", "/api/v1/users/{id}/unlock", Target::Foreign, [204, 404, 403, 403, 403, 401]),
+    ("POST", "/api/v1/users/{id}/unlock", Target::Unknown, [404, 404, 403, 403, 403, 401]),
+    // "Own" is a built-in role here, which is everybody's and fixed.
+    ("GET", "/api/v1/roles", Target::None, [200, 200, 200, 403, 403, 401]),
+    ("POST", "/api/v1/roles", Target::None, [201, 201, 403, 403, 403, 401]),
+    ("GET", "/api/v1/roles/{key}", Target::Own, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/roles/{key}", Target::Colleague, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/roles/{key}", Target::Foreign, [200, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/roles/{key}", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("PATCH", "/api/v1/roles/{key}", Target::Own, [403, 403, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/roles/{key}", Target::Colleague, [200, 200, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/roles/{key}", Target::Foreign, [200, 404, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/roles/{key}", Target::Unknown, [404, 404, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/roles/{key}", Target::Own, [403, 403, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/roles/{key}", Target::Colleague, [204, 204, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/roles/{key}", Target::Foreign, [204, 404, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/roles/{key}", Target::Unknown, [404, 404, 403, 403, 403, 401]),
+    ("GET", "/api/v1/organisations", Target::None, [200, 403, 403, 403, 403, 401]),
+    ("POST", "/api/v1/organisations", Target::None, [201, 403, 403, 403, 403, 401]),
+    ("GET", "/api/v1/organisations/{id}", Target::Own, [200, 403, 403, 403, 403, 401]),
+    ("GET", "/api/v1/organisations/{id}", Target::Foreign, [200, 403, 403, 403, 403, 401]),
+    ("GET", "/api/v1/organisations/{id}", Target::Unknown, [404, 403, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/organisations/{id}", Target::Own, [200, 403, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/organisations/{id}", Target::Foreign, [200, 403, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/organisations/{id}", Target::Unknown, [404, 403, 403, 403, 403, 401]),
     ("GET", "/api/v1/audit", Target::None, [200, 200, 403, 403, 403, 401]),
     ("GET", "/api/v1/audit/export", Target::None, [200, 200, 403, 403, 403, 401]),
     ("GET", "/api/UserRequests", Target::None, [200, 200, 200, 403, 403, 401]),
@@ -133,14 +183,34 @@ impl World {
         }
     }
 
-    fn person(&self, target: Target, caller: Option<&Person>) -> Option<Person> {
+    // Somebody new for each call: some of them are deleted by it.
+    async fn person(&self, target: Target, caller: Option<&Person>) -> Option<Person> {
+        let email = format!("{}@test", crate::support::unknown_id());
+        let made = async |like: &Person| {
+            Some(
+                self.app
+                    .user(like.organisation, BuiltInRole::Member, &email)
+                    .await,
+            )
+        };
         match target {
             // Whoever is nobody tries somebody's.
             Target::Own => Some(caller.unwrap_or(&self.colleague).clone()),
-            Target::Colleague => Some(self.colleague.clone()),
-            Target::Foreign => Some(self.foreigner.clone()),
+            Target::Colleague => made(&self.colleague).await,
+            Target::Foreign => made(&self.foreigner).await,
             Target::Unknown | Target::None => None,
         }
+    }
+
+    async fn role(&self, target: Target) -> String {
+        let home = match target {
+            Target::Own => return BuiltInRole::Member.key().to_owned(),
+            Target::Colleague => self.colleague.organisation,
+            Target::Foreign => self.foreigner.organisation,
+            Target::Unknown | Target::None => return crate::support::unknown_id().to_string(),
+        };
+        let name = crate::support::unknown_id().to_string();
+        self.app.role(home, &name, Permissions::default()).await.0
     }
 
     async fn status(&self, (method, path, target, _): &Row, caller: Option<&Person>) -> u16 {
@@ -148,25 +218,43 @@ impl World {
             Some(person) => self.app.browser_of(person).await,
             None => self.app.browser(),
         };
-        let person = self.person(*target, caller);
+        let person = self.person(*target, caller).await;
         // What ends everything ends what began at the same moment, too.
         self.app.advance(crate::support::seconds(1));
         let session = match &person {
             Some(person) => self.app.open_session(person, NewRow::default()).await.0.0,
             None => crate::support::unknown_id(),
         };
-        let user = person.map_or_else(crate::support::unknown_id, |person| person.id.0);
-        let of_user = path.contains("/users/") || path.ends_with("/end-all");
-        let id = if of_user { user } else { session }.to_string();
-        let path = path.replace("{id}", &id).replace("{requestId}", &id);
+        let unknown = crate::support::unknown_id;
+        let id = if path.contains("/users/") || path.ends_with("/end-all") {
+            person.map_or_else(unknown, |person| person.id.0)
+        } else if path.contains("/organisations/") {
+            person.map_or_else(unknown, |person| person.organisation.0)
+        } else {
+            session
+        };
+        let (id, key) = (id.to_string(), self.role(*target).await);
+        let path = path
+            .replace("{id}", &id)
+            .replace("{requestId}", &id)
+            .replace("{key}", &key);
         let status = send(&client, method, &path, &id).await;
-        self.check_effect(method, session, *target, status).await;
+        self.check_effect(method, &path, session, *target, status)
+            .await;
         status
     }
 
     // A call that was refused has changed nothing.
-    async fn check_effect(&self, method: &str, session: uuid::Uuid, target: Target, status: u16) {
-        if method == "DELETE" && !matches!(target, Target::None | Target::Unknown) {
+    async fn check_effect(
+        &self,
+        method: &str,
+        path: &str,
+        session: uuid::Uuid,
+        target: Target,
+        status: u16,
+    ) {
+        let ends = path.contains("/sessions") || path.contains("/UserRequest/");
+        if method == "DELETE" && ends && !matches!(target, Target::None | Target::Unknown) {
             let stored = self.app.stored(rollcall_core::SessionId(session)).await;
             assert_eq!(stored.ended.is_some(), status == 204);
         }
@@ -179,21 +267,33 @@ impl World {
 
 async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
     let method: Method = method.parse().expect("a method");
-    let patches = method == Method::PATCH;
-    let ask = match path.ends_with("/export") {
-        true => client.ask(method, &format!("{path}?format=ndjson")),
-        false => client.ask(method, path),
+    let new = crate::support::unknown_id();
+    let body = match path {
+        "/api/v1/sign-in" => json!({ "email": "colleague@acme.test", "password": PASSWORD }),
+        "/api/v1/me/password" => {
+            json!({ "current_password": "a wrong password", "new_password": "nine loud geese before dawn" })
+        }
+        "/api/v1/users" => json!({ "email": format!("{new}@acme.test") }),
+        "/api/v1/roles" => json!({ "name": new.to_string(), "permissions": [] }),
+        "/api/v1/sessions/end-preview" => json!({ "ids": [id] }),
+        "/api/v1/sessions/end" => json!({ "preview": id }),
+        "/api/v1/sessions/end-all" => json!({ "scope": "user", "id": id }),
+        "/api/v1/policy" | "/api/v1/policy/preview" => {
+            json!({ "values": { "most_sessions": 50 } })
+        }
+        _ => json!({ "name": new.to_string() }),
     };
-    let answer = match path {
-        "/api/v1/sign-in" => ask.json(&json!({ "email": "colleague@acme.test", "password": PASSWORD })).await,
-        "/api/v1/me/password" => ask.json(&json!({ "current_password": "a wrong password", "new_password": "nine loud geese before dawn" })).await,
-        "/api/v1/sessions/end-preview" => ask.json(&json!({ "ids": [id] })).await,
-        "/api/v1/sessions/end" => ask.json(&json!({ "preview": id })).await,
-        "/api/v1/sessions/end-all" => ask.json(&json!({ "scope": "user", "id": id })).await,
-        "/api/v1/policy/preview" => ask.json(&json!({ "values": { "most_sessions": 50 } })).await,
-        "/api/v1/policy" if patches => ask.json(&json!({ "values": { "most_sessions": 50 } })).await,
-        _ if patches => ask.json(&json!({ "name": "renamed" })).await,
-        _ => ask.await,
+    let ask = match path.ends_with("/export") {
+        true => client.ask(method.clone(), &format!("{path}?format=ndjson")),
+        false => client.ask(method.clone(), path),
+    };
+    let with_body = method == Method::PATCH
+        || method == Method::POST
+            && !path.ends_with("/unlock")
+            && !path.ends_with("/reset-password");
+    let answer = match with_body && !path.ends_with("/sign-out") {
+        true => ask.json(&body).await,
+        false => ask.await,
     };
     if answer.status >= 400 {
         let code = answer.json()["code"].as_str().expect("a code").to_owned();

@@ -103,7 +103,9 @@ async fn a_password_changes_only_for_whoever_knows_the_old_hash() {
         )
         .await)
         .unwrap();
-        write_db!(rig, |c| db::users::note_sign_in(c, nora, START).await).unwrap();
+        let user = db::users::find(rig.reader(), nora).await.unwrap().unwrap();
+        let noted = write_db!(rig, |c| db::users::note_sign_in(c, &user, START).await);
+        assert!(noted.unwrap());
     })
     .await;
 }

@@ -24,9 +24,9 @@ async fn a_session_is_found_by_its_lineage_with_all_that_its_user_may_do() {
             (authority.role_key.as_str(), authority.role_name.as_str()),
             ("member", "Member")
         );
-        assert_eq!(authority.reach, Reach::Own);
+        assert_eq!(authority.reach(), Reach::Own);
         assert_eq!(
-            authority.permissions,
+            authority.permissions(),
             rollcall_core::BuiltInRole::Member.permissions()
         );
         assert_eq!(state_at(&authority.life_facts(&found), START), Ok(()));

@@ -6,8 +6,8 @@ SELECT organisation_id, kind, count(*), sum(ended_at IS NULL),
     sum(CASE WHEN ended_at IS NULL THEN created_at / 1000 - 1735689600000 ELSE 0 END)
 FROM session GROUP BY organisation_id, kind;
 DELETE FROM session_owner;
-INSERT INTO session_owner (user_id, organisation_id, sessions)
-SELECT user_id, organisation_id, count(*) FROM session GROUP BY user_id, organisation_id;
+INSERT INTO session_owner (user_id, organisation_id, sessions, active)
+SELECT user_id, organisation_id, count(*), sum(ended_at IS NULL) FROM session GROUP BY user_id, organisation_id;
 
 -- Nobody looked whether an epoch had overtaken a row; the sweeper will.
 UPDATE "user" SET settled = false WHERE ended_before IS NOT NULL OR NOT enabled OR deleted_at IS NOT NULL;

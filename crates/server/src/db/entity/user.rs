@@ -24,6 +24,10 @@ pub struct Model {
     pub ended_before_reason: Option<String>,
     /// As in `organisation`.
     pub settled: bool,
+    /// The folded name, to sort by.
+    pub name_key: String,
+    /// Folded e-mail and name, each in a line of its own, to search in.
+    pub search_text: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

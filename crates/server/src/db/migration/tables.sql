@@ -21,6 +21,7 @@ CREATE TABLE role (
     reach {text} NOT NULL,
     organisation_id {uuid} REFERENCES organisation (id)
 );
+CREATE UNIQUE INDEX role_organisation_id_name_unique ON role (organisation_id, name) WHERE organisation_id IS NOT NULL;
 
 CREATE TABLE "user" (
     id {uuid} NOT NULL PRIMARY KEY,
@@ -41,7 +42,9 @@ CREATE TABLE "user" (
     ended_before_reason {text},
     ended_before_by {uuid},
     ended_before_note {text},
-    settled boolean NOT NULL DEFAULT true
+    settled boolean NOT NULL DEFAULT true,
+    name_key {text} NOT NULL,
+    search_text {text} NOT NULL
 );
 -- A deleted user's e-mail is free again.
 CREATE UNIQUE INDEX user_email_unique ON "user" (email) WHERE deleted_at IS NULL;
@@ -50,6 +53,14 @@ CREATE INDEX user_by_email ON "user" (email, id);
 CREATE INDEX user_by_organisation ON "user" (organisation_id, id);
 CREATE INDEX user_by_role ON "user" (role_key, id);
 CREATE INDEX user_unsettled ON "user" (id) WHERE NOT settled;
+
+-- Secondary roles; the primary one stands with the user.
+CREATE TABLE user_role (
+    user_id {uuid} NOT NULL REFERENCES "user" (id),
+    role_key {text} NOT NULL REFERENCES role (key),
+    PRIMARY KEY (user_id, role_key)
+){keyed};
+CREATE INDEX user_role_by_role ON user_role (role_key, user_id);
 
 CREATE TABLE installation (
     id bigint NOT NULL PRIMARY KEY CHECK (id = 1),
@@ -137,7 +148,7 @@ CREATE TABLE policy (
     rule {text} NOT NULL,
     value bigint NOT NULL,
     PRIMARY KEY (organisation_id, role_key, rule)
-){without_rowid};
+){keyed};
 
 -- Which sessions somebody is about to end, sealed: a sign-in after it is not swept in. Items are removed as they are
 -- ended; the row tells what became of it.
@@ -168,7 +179,7 @@ CREATE TABLE end_preview_item (
     place bigint NOT NULL,
     session_id {uuid} NOT NULL,
     PRIMARY KEY (preview_id, place)
-){without_rowid};
+){keyed};
 
 CREATE TABLE sign_in_attempt (
     name {text} NOT NULL PRIMARY KEY,
@@ -177,6 +188,7 @@ CREATE TABLE sign_in_attempt (
     last_at bigint NOT NULL
 );
 CREATE INDEX sign_in_attempt_by_age ON sign_in_attempt (last_at) WHERE locked_at IS NULL;
+CREATE INDEX sign_in_attempt_locked ON sign_in_attempt (name, locked_at) WHERE locked_at IS NOT NULL;
 
 CREATE TABLE audit_event (
     sequence bigint NOT NULL PRIMARY KEY,
@@ -226,14 +238,15 @@ CREATE TABLE session_counter (
     active_created_ms bigint NOT NULL,
     PRIMARY KEY (organisation_id, kind)
 );
--- How many sessions a user has in an organisation: the first and the last one change the number of
--- distinct users.
+-- How many sessions a user has in an organisation, and how many of them without a stored end: the first
+-- and the last one change the number of distinct users.
 CREATE TABLE session_owner (
     user_id {uuid} NOT NULL,
     organisation_id {uuid} NOT NULL,
     sessions bigint NOT NULL,
+    active bigint NOT NULL,
     PRIMARY KEY (user_id, organisation_id)
-);
+){keyed};
 -- Distinct users of each organisation; the id of zeros stands for the whole installation.
 CREATE TABLE session_owner_total (
     organisation_id {uuid} NOT NULL PRIMARY KEY,

@@ -17,10 +17,11 @@ BEGIN
         active = c.active + excluded.active,
         ended_ms = c.ended_ms + excluded.ended_ms,
         active_created_ms = c.active_created_ms + excluded.active_created_ms;
-    INSERT INTO session_owner AS c (user_id, organisation_id, sessions)
-    SELECT user_id, organisation_id, count(*) FROM added
+    INSERT INTO session_owner AS c (user_id, organisation_id, sessions, active)
+    SELECT user_id, organisation_id, count(*), count(*) FILTER (WHERE ended_at IS NULL) FROM added
     GROUP BY user_id, organisation_id ORDER BY user_id, organisation_id
-    ON CONFLICT (user_id, organisation_id) DO UPDATE SET sessions = c.sessions + excluded.sessions;
+    ON CONFLICT (user_id, organisation_id) DO UPDATE SET
+        sessions = c.sessions + excluded.sessions, active = c.active + excluded.active;
     INSERT INTO session_entry (number, id, organisation_id, kind, created_at, ip_bytes, name_key, email, browser_key, letters)
     SELECT number, id, organisation_id, kind, created_at, ip_bytes, name_key, email, browser_key, session_letters(search_text)
     FROM added;
@@ -58,6 +59,16 @@ BEGIN
             active_created_ms = active_created_ms + change.active_created_ms
         WHERE organisation_id = change.organisation_id AND kind = change.kind;
     END LOOP;
+    FOR change IN
+        SELECT n.user_id, n.organisation_id,
+            count(*) FILTER (WHERE n.ended_at IS NULL) - count(*) FILTER (WHERE o.ended_at IS NULL) AS active
+        FROM after n JOIN before o ON o.number = n.number
+        WHERE n.ended_at IS DISTINCT FROM o.ended_at
+        GROUP BY n.user_id, n.organisation_id ORDER BY n.user_id, n.organisation_id
+    LOOP
+        UPDATE session_owner SET active = active + change.active
+        WHERE user_id = change.user_id AND organisation_id = change.organisation_id;
+    END LOOP;
     RETURN NULL;
 END $$;
 CREATE TRIGGER session_counted_end AFTER UPDATE ON session
@@ -91,10 +102,11 @@ BEGIN
         WHERE organisation_id = change.organisation_id AND kind = change.kind;
     END LOOP;
     FOR change IN
-        SELECT user_id, organisation_id, count(*) AS sessions FROM removed
+        SELECT user_id, organisation_id, count(*) AS sessions, count(*) FILTER (WHERE ended_at IS NULL) AS active
+        FROM removed
         GROUP BY user_id, organisation_id ORDER BY user_id, organisation_id
     LOOP
-        UPDATE session_owner SET sessions = sessions - change.sessions
+        UPDATE session_owner SET sessions = sessions - change.sessions, active = active - change.active
         WHERE user_id = change.user_id AND organisation_id = change.organisation_id;
     END LOOP;
     DELETE FROM session_entry e USING removed r WHERE e.number = r.number;

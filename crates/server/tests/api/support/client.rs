@@ -92,6 +92,10 @@ impl Client {
         self.ask(Method::POST, path).json(&body)
     }
 
+    pub(crate) fn patch(&self, path: &str, body: Value) -> Ask<'_> {
+        self.ask(Method::PATCH, path).json(&body)
+    }
+
     pub(crate) fn delete(&self, path: &str) -> Ask<'_> {
         self.ask(Method::DELETE, path)
     }

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use rollcall_core::{
-    BuiltInRole, EndReason, Kind, Method, OrganisationId, SessionId, Timestamp, UserId,
+    BuiltInRole, EndReason, Kind, Method, OrganisationId, Permissions, RoleKey, SessionId,
+    Timestamp, UserId,
 };
 use rollcall_server::clock::{OsRandom, Random, uuid_v7};
 use rollcall_server::db;
@@ -143,6 +144,40 @@ impl TestApp {
             .await;
         made.expect("the user is new");
         person
+    }
+
+    /// Makes a role of an organisation.
+    pub(crate) async fn role(
+        &self,
+        organisation: OrganisationId,
+        name: &str,
+        permissions: Permissions,
+    ) -> RoleKey {
+        let key = RoleKey(uuid_v7(&OsRandom, self.now()).to_string());
+        let (made, name) = (key.clone(), name.to_owned());
+        let stored = self
+            .side()
+            .write(move |tx| {
+                Box::pin(async move {
+                    db::roles::create(tx, &made, organisation, &name, permissions).await
+                })
+            })
+            .await;
+        stored.expect("the role is new");
+        key
+    }
+
+    /// Gives a user secondary roles, behind the server's back; before they are asked for the first time.
+    pub(crate) async fn give(&self, person: &Person, roles: &[&str]) {
+        let id = person.id;
+        let roles: Vec<_> = roles.iter().map(|key| RoleKey((*key).to_owned())).collect();
+        let given = self
+            .side()
+            .write(move |tx| {
+                Box::pin(async move { db::roles::set_secondary(tx, id, &roles).await })
+            })
+            .await;
+        given.expect("the roles are there");
     }
 
     /// An organisation with one member, for tests that need no more.

@@ -1,0 +1,61 @@
+//! Pages without scripts: users, roles and organisations. They are tables, links and forms that the server
+//! renders alone, so that nobody downloads for them what only administrators see: the bundle knows nothing of
+//! them, and they work the same everywhere.
+
+mod confirm_user;
+mod edit_user;
+mod locked;
+mod new_user;
+mod organisation;
+mod organisations;
+mod parts;
+mod role;
+mod roles;
+mod user;
+mod users;
+
+use leptos::prelude::*;
+use leptos_meta::{Title, provide_meta_context};
+use leptos_router::components::{Outlet, ParentRoute, Route, Router, Routes};
+use leptos_router::{SsrMode, path};
+use rollcall_core::Surroundings;
+
+use crate::app::document_title;
+use crate::components::layout::Layout;
+use crate::pages::not_found::NotFoundPage;
+use crate::ui::clock::provide_clock;
+use crate::ui::toast::provide_toasts;
+
+/// What is asked about a user on a page of its own, as the address has it.
+pub const USER_ACTS: [&str; 4] = ["end", "disable", "delete", "reset"];
+
+type Page = fn() -> AnyView;
+
+/// All pages without scripts, in the same frame as the others.
+#[component]
+pub(crate) fn PlainApp() -> impl IntoView {
+    provide_meta_context();
+    let surroundings = use_context::<Surroundings>().unwrap_or_default();
+    provide_clock(surroundings.now);
+    provide_toasts();
+    provide_context(surroundings);
+    view! {
+        <Title formatter=document_title />
+        <Router>
+            <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
+                <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
+                    <Route path=path!("/users") view={users::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/users/new") view={new_user::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/users/locked") view={locked::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/users/:id") view={user::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/users/:id/:act") view={confirm_user::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/roles") view={roles::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/roles/new") view={role::new_page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/roles/:id") view={role::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/organisations") view={organisations::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/organisations/:id") view={organisation::page as Page} ssr=SsrMode::Async />
+                </ParentRoute>
+            </Routes>
+        </Router>
+    }
+}

@@ -1,0 +1,293 @@
+//! Lists of users: any page in any order, with search and filters, over tens of thousands of users.
+//!
+//! Open sessions are what the counters say, less what has ended without a stored end, so that a list never
+//! disagrees with `state_at`. Deleted users are in no list.
+
+use std::collections::HashMap;
+
+use rollcall_core::{
+    OrganisationId, OrganisationRef, Page, Timestamp, User, UserActs, UserFilter, UserId,
+    UserQuery, UserSortKey, UserState,
+};
+use sea_orm::{ConnectionTrait, DbErr};
+use uuid::Uuid;
+
+use super::counters::natural;
+use super::error::DbError;
+use super::life;
+use super::records::{ListedUser, UserRoles};
+use super::roles;
+use super::scope::Scope;
+use super::search_text::fold;
+use super::sql::{Dialect, Row, Sql, unknown};
+
+/// As of when, and from when on a lock still counts; `None` where locks never open by themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct AsOf {
+    /// Now.
+    pub now: Timestamp,
+    /// A lock that is not younger is open.
+    pub unlock_before: Option<Timestamp>,
+}
+
+impl AsOf {
+    fn locked_after(self) -> i64 {
+        self.unlock_before.map_or(i64::MIN, |at| at.0)
+    }
+}
+
+/// How many sessions of `u` live, where `so` and `gone` are joined.
+const OPEN: &str = "(coalesce(so.active, 0) - coalesce(gone.sessions, 0))";
+
+/// One page; the total is exact.
+pub async fn list(
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    query: &UserQuery,
+    as_of: AsOf,
+) -> Result<Page<ListedUser>, DbError> {
+    let size = u64::from(query.page_size.get());
+    let offset = u64::from(query.page.get() - 1) * size;
+    let mut count = Sql::new(connection, "");
+    matching(&mut count, scope, query, as_of, "count(*) AS total");
+    let total = match count.one(connection).await? {
+        Some(row) => natural(Row(&row).get("total")?),
+        None => 0,
+    };
+    let mut sql = Sql::new(connection, "");
+    matching(&mut sql, scope, query, as_of, "u.id AS id");
+    let direction = if query.sort.descending { " DESC" } else { "" };
+    sql.push(&format!(
+        " ORDER BY {}{direction}, u.id{direction} LIMIT ",
+        order(query.sort.key)
+    ))
+    .bind(size.cast_signed())
+    .push(" OFFSET ")
+    .bind(offset.cast_signed());
+    let rows = sql.all(connection).await?;
+    let ids = rows
+        .iter()
+        .map(|row| Row(row).uuid("id"))
+        .collect::<Result<Vec<_>, DbErr>>()?;
+    Ok(Page {
+        items: read(connection, scope, &ids, as_of).await?,
+        total,
+        total_is_exact: true,
+        page: query.page.get(),
+        page_size: query.page_size.get(),
+        as_of: as_of.now,
+    })
+}
+
+/// One user within the scope; deleted ones are not found.
+pub async fn find(
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    id: UserId,
+    as_of: AsOf,
+) -> Result<Option<ListedUser>, DbError> {
+    Ok(read(connection, scope, &[id.0], as_of).await?.pop())
+}
+
+/// The roles of a user.
+pub async fn roles_of(
+    connection: &impl ConnectionTrait,
+    id: UserId,
+) -> Result<Option<UserRoles>, DbError> {
+    Ok(roles::of_users(connection, &[id.0]).await?.remove(&id.0))
+}
+
+fn order(key: UserSortKey) -> &'static str {
+    match key {
+        UserSortKey::Name => "u.name_key",
+        UserSortKey::Email => "u.email",
+        UserSortKey::Role => "r.name",
+        UserSortKey::Organisation => "o.name",
+        UserSortKey::State => "CASE WHEN u.enabled THEN 0 ELSE 1 END",
+        UserSortKey::CreatedAt => "u.created_at",
+        UserSortKey::LastSignInAt => "coalesce(u.last_sign_in_at, 0)",
+        UserSortKey::OpenSessions => OPEN,
+        UserSortKey::LockedAt => {
+            "coalesce((SELECT a.locked_at FROM sign_in_attempt a WHERE a.name = u.email), 0)"
+        }
+    }
+}
+
+fn matching(sql: &mut Sql, scope: Scope, query: &UserQuery, as_of: AsOf, columns: &str) {
+    let dialect = sql.dialect();
+    let UserFilter {
+        search,
+        role,
+        organisation,
+        state,
+        active,
+        service_account,
+    } = &query.filter;
+    // Joins cost, so each is there only where something asks for it.
+    let counts = columns.starts_with("count");
+    let by = |key| !counts && query.sort.key == key;
+    let opens = active.is_some() || by(UserSortKey::OpenSessions);
+    if opens {
+        let gone = gone(sql, scope, as_of.now);
+        sql.push(&format!("WITH gone AS ({gone}) "));
+    }
+    sql.push(&format!(
+        r#"SELECT {columns} FROM "user" u{}"#,
+        dialect.by("user_list")
+    ));
+    if opens {
+        sql.push(
+            " LEFT JOIN session_owner so ON so.user_id = u.id AND so.organisation_id = u.organisation_id
+              LEFT JOIN gone ON gone.user_id = u.id",
+        );
+    }
+    if by(UserSortKey::Role) {
+        sql.push(" LEFT JOIN role r ON r.key = u.role_key");
+    }
+    if by(UserSortKey::Organisation) {
+        sql.push(" LEFT JOIN organisation o ON o.id = u.organisation_id");
+    }
+    sql.push(" WHERE u.deleted_at IS NULL");
+    within(sql, scope);
+    let needle = fold(search.trim());
+    if !needle.is_empty() {
+        sql.push(&format!(" AND {}(u.search_text, ", dialect.position()))
+            .bind(needle)
+            .push(") > 0");
+    }
+    if let Some(role) = role {
+        let place = sql.place(role.0.clone());
+        sql.push(&format!(
+            " AND (u.role_key = {place} OR u.id IN (SELECT k.user_id FROM user_role k WHERE k.role_key = {place}))"
+        ));
+    }
+    if let Some(organisation) = organisation {
+        sql.push(" AND u.organisation_id = ").bind(organisation.0);
+    }
+    let after = as_of.locked_after();
+    let locked = |sql: &mut Sql, not: &str| {
+        sql.push(&format!(
+            " AND u.email {not}IN (SELECT a.name FROM sign_in_attempt a{} WHERE a.locked_at IS NOT NULL AND a.locked_at > ",
+            dialect.by("sign_in_attempt_locked")
+        ))
+        .bind(after)
+        .push(")");
+    };
+    match state {
+        None => {}
+        Some(UserState::Disabled) => {
+            sql.push(" AND NOT u.enabled");
+        }
+        Some(UserState::Locked) => locked(sql, ""),
+        Some(UserState::Enabled) => {
+            sql.push(" AND u.enabled");
+            locked(sql, "NOT ");
+        }
+    }
+    if let Some(active) = active {
+        sql.push(&format!(
+            " AND {OPEN} {} 0",
+            if *active { ">" } else { "<=" }
+        ));
+    }
+    if let Some(service_account) = service_account {
+        sql.push(" AND u.service_account = ").bind(*service_account);
+    }
+}
+
+fn within(sql: &mut Sql, scope: Scope) {
+    match scope {
+        Scope::All => {}
+        Scope::Organisation(organisation) => {
+            sql.push(" AND u.organisation_id = ").bind(organisation.0);
+        }
+        Scope::User(user) => {
+            sql.push(" AND u.id = ").bind(user.0);
+        }
+    }
+}
+
+// Per user: sessions that count as active and live no more. Usually next to none.
+fn gone(sql: &mut Sql, scope: Scope, now: Timestamp) -> String {
+    let (at, and) = (
+        sql.place(now.0),
+        match scope {
+            Scope::All => String::new(),
+            Scope::Organisation(organisation) => {
+                format!(" AND s.organisation_id = {}", sql.place(organisation.0))
+            }
+            Scope::User(user) => format!(" AND s.user_id = {}", sql.place(user.0)),
+        },
+    );
+    let rows = life::gone(sql.dialect(), "s.user_id AS user_id", &at, &and);
+    format!("SELECT e.user_id AS user_id, count(*) AS sessions FROM ({rows}) e GROUP BY e.user_id")
+}
+
+/// The users with these ids that the scope lets through, in the order of the ids.
+async fn read(
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    ids: &[Uuid],
+    as_of: AsOf,
+) -> Result<Vec<ListedUser>, DbError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut roles = roles::of_users(connection, ids).await?;
+    let mut sql = Sql::new(connection, "");
+    let places: Vec<_> = ids.iter().map(|id| sql.place(*id)).collect();
+    let places = places.join(", ");
+    let (at, after) = (sql.place(as_of.now.0), sql.place(as_of.locked_after()));
+    let gone = life::gone(
+        Dialect::of(connection),
+        "s.user_id AS user_id",
+        &at,
+        &format!(" AND s.user_id IN ({places})"),
+    );
+    sql.push(&format!(
+        r#"WITH gone AS (SELECT e.user_id AS user_id, count(*) AS sessions FROM ({gone}) e GROUP BY e.user_id)
+        SELECT u.id, u.email, u.name, u.service_account, u.organisation_id, u.enabled, u.password_change_required,
+            u.created_at, u.last_sign_in_at, o.name AS organisation_name, a.locked_at,
+            CAST({OPEN} AS bigint) AS open_sessions
+        FROM "user" u JOIN organisation o ON o.id = u.organisation_id
+        LEFT JOIN session_owner so ON so.user_id = u.id AND so.organisation_id = u.organisation_id
+        LEFT JOIN gone ON gone.user_id = u.id
+        LEFT JOIN sign_in_attempt a ON a.name = u.email AND a.locked_at > {after}
+        WHERE u.deleted_at IS NULL AND u.id IN ({places})"#
+    ));
+    within(&mut sql, scope);
+    let mut found = HashMap::with_capacity(ids.len());
+    for row in sql.all(connection).await? {
+        let row = Row(&row);
+        let id = row.uuid("id")?;
+        let roles = roles.remove(&id).ok_or_else(|| unknown("role_key"))?;
+        found.insert(id, user(&row, &roles)?);
+    }
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+}
+
+fn user(row: &Row<'_>, roles: &UserRoles) -> Result<ListedUser, DbErr> {
+    let user = User {
+        id: UserId(row.uuid("id")?),
+        email: row.get("email")?,
+        name: row.get("name")?,
+        service_account: row.get("service_account")?,
+        organisation: OrganisationRef {
+            id: OrganisationId(row.uuid("organisation_id")?),
+            name: row.get("organisation_name")?,
+        },
+        role: roles.primary.named(),
+        roles: roles.secondary.iter().map(|role| role.named()).collect(),
+        enabled: row.get("enabled")?,
+        locked_at: row.get::<Option<i64>>("locked_at")?.map(Timestamp),
+        password_change_required: row.get("password_change_required")?,
+        created_at: row.time("created_at")?,
+        last_sign_in_at: row.get::<Option<i64>>("last_sign_in_at")?.map(Timestamp),
+        open_sessions: natural(row.get("open_sessions")?),
+        may: UserActs::default(),
+    };
+    Ok(ListedUser {
+        user,
+        rights: roles.rights(),
+    })
+}
