@@ -290,8 +290,13 @@ pub(super) async fn matching_after(
     sql.push(&kind)
         .push(&state)
         .push(&search)
-        .push(" THEN 1 ELSE 0 END AS bigint) AS wanted FROM ");
+        .push(" THEN 1 ELSE 0 END AS bigint) AS wanted FROM (SELECT s.number AS number FROM ");
     newest_after(dialect, &mut sql, wanted.scope, after, tested);
+    // What leads along the order need not have what is tested.
+    sql.push(&format!(
+        ") n {} session s ON s.number = n.number ORDER BY s.created_at DESC, s.id DESC",
+        dialect.join()
+    ));
     let rows = sql.all(connection).await?;
     rows.iter()
         .map(|row| {
