@@ -85,10 +85,10 @@ impl Service {
                 .await?;
             return Err(Error::SignInFailed);
         };
-        let Some(signed_in) = self
+        let opened = self
             .open_session(user, &attempt.key, &password, wanted, replaces, facts)
-            .await?
-        else {
+            .await;
+        if let Err(Error::SignInFailed) = opened {
             // Disabled, deleted, moved or given another password while this one was compared.
             let overtaken = Attempt {
                 matches: false,
@@ -96,8 +96,8 @@ impl Service {
             };
             self.note_failure(&overtaken, AuditAction::SignIn, facts)
                 .await?;
-            return Err(Error::SignInFailed);
-        };
+        }
+        let signed_in = opened?;
         self.inner.throttle.succeeded(facts.ip, taken_at);
         count_sign_in(AuditOutcome::Success);
         Ok(signed_in)
@@ -210,7 +210,7 @@ impl Service {
         wanted: Wanted,
         replaces: Option<&Caller>,
         facts: &RequestFacts,
-    ) -> Result<Option<(Session, Token)>, Error> {
+    ) -> Result<(Session, Token), Error> {
         let now = self.now();
         let token = Token::generate(self.random());
         let record = self.new_session(user, &token, wanted, facts, now);
@@ -256,51 +256,42 @@ impl Service {
             self.flush_activity().await?;
         }
         let old_lineage = replaces.map(|caller| caller.session.record.lineage_hash);
-        let signed = self
-            .write_then(
-                move |tx, trail| {
-                    Box::pin(async move {
-                        if !db::users::note_sign_in(tx, &compared, now).await? {
-                            return Ok(None);
-                        }
-                        db::attempts::give_back(tx, &key).await?;
-                        if let Some((old, new)) = rehashed {
-                            db::users::replace_hash(tx, user_id, &old, &new).await?;
-                        }
-                        db::sessions::insert(tx, &stored, &compared.email).await?;
-                        trail.append(tx, &signed_in).await?;
-                        trail.append(tx, &created).await?;
-                        let Some((old, record)) = replaced else {
-                            return Ok(Some(false));
-                        };
-                        let ended = db::sessions::end(
-                            tx,
-                            old,
-                            now,
-                            EndReason::Replaced,
-                            Some(user_id),
-                            None,
-                        )
-                        .await?;
-                        if ended {
-                            trail.append(tx, &record).await?;
-                        }
-                        Ok(Some(ended))
-                    })
-                },
-                move |service, ended| {
-                    if let (Some(lineage), Some(ended)) = (old_lineage, ended) {
-                        ended_one(lineage, EndReason::Replaced)(service, ended);
+        self.write_then(
+            move |tx, trail| {
+                Box::pin(async move {
+                    db::attempts::give_back(tx, &key).await?;
+                    // Counters before users, as everywhere; what was stored here is taken back.
+                    db::sessions::insert(tx, &stored, &compared.email).await?;
+                    if !db::users::note_sign_in(tx, &compared, now).await? {
+                        return Err(db::DbError::Refused(Error::SignInFailed));
                     }
-                },
-            )
-            .await?;
-        if signed.is_none() {
-            return Ok(None);
-        }
+                    if let Some((old, new)) = rehashed {
+                        db::users::replace_hash(tx, user_id, &old, &new).await?;
+                    }
+                    trail.append(tx, &signed_in).await?;
+                    trail.append(tx, &created).await?;
+                    let Some((old, record)) = replaced else {
+                        return Ok(false);
+                    };
+                    let ended =
+                        db::sessions::end(tx, old, now, EndReason::Replaced, Some(user_id), None)
+                            .await?;
+                    if ended {
+                        trail.append(tx, &record).await?;
+                    }
+                    Ok(ended)
+                })
+            },
+            move |service, ended| {
+                if let Some(lineage) = old_lineage {
+                    ended_one(lineage, EndReason::Replaced)(service, ended);
+                }
+            },
+        )
+        .await?;
         let mut session = self.find_for_owner(user_id, id).await?;
         session.current = true;
-        Ok(Some((session, token)))
+        Ok((session, token))
     }
 
     fn new_session(
