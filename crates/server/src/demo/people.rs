@@ -1,5 +1,7 @@
 //! The users of the demo.
 
+use std::time::Duration;
+
 use rollcall_core::role::BuiltInRole;
 use rollcall_core::{OrganisationId, Timestamp, UserId};
 use uuid::Uuid;
@@ -118,7 +120,8 @@ impl Person {
             service_account: self.service_account,
             password_hash: Some(hash.to_owned()),
             password_change_required: false,
-            created_at: now,
+            // Before the oldest of their sessions.
+            created_at: now - Duration::from_secs(400 * 24 * 60 * 60),
         }
     }
 }

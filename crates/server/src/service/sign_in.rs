@@ -93,17 +93,17 @@ impl Service {
                 .await?;
             return Err(Error::SignInFailed);
         };
-        let signed_in = self
+        let opened = self
             .open_session(user, &attempt, &password, wanted, replaces, facts)
             .await;
         // Where there is no room, the password was right all the same: nobody is guessing here.
         if matches!(
-            signed_in,
-            Ok(Some(_)) | Err(Error::SessionLimit(_) | Error::OtherAddress)
+            opened,
+            Ok(_) | Err(Error::SessionLimit(_) | Error::OtherAddress)
         ) {
             self.inner.throttle.succeeded(facts.ip, taken_at);
         }
-        let Some(signed_in) = signed_in? else {
+        if let Err(Error::SignInFailed) = opened {
             // Disabled, deleted, moved or given another password while this one was compared.
             let overtaken = Attempt {
                 matches: false,
@@ -111,8 +111,8 @@ impl Service {
             };
             self.note_failure(&overtaken, AuditAction::SignIn, facts)
                 .await?;
-            return Err(Error::SignInFailed);
-        };
+        }
+        let signed_in = opened?;
         count_sign_in(AuditOutcome::Success);
         Ok(signed_in)
     }
@@ -237,7 +237,7 @@ impl Service {
         wanted: Wanted,
         replaces: Option<&Caller>,
         facts: &RequestFacts,
-    ) -> Result<Option<(Session, Token)>, Error> {
+    ) -> Result<(Session, Token), Error> {
         let now = self.now();
         let token = Token::generate(self.random());
         let chosen = wanted.end.clone();
@@ -290,6 +290,7 @@ impl Service {
             .write_then(
                 move |tx, trail| {
                     Box::pin(async move {
+                        db::attempts::give_back(tx, &key).await?;
                         let leaving = match room.find(tx).await? {
                             Ok(leaving) => leaving,
                             Err(error) => {
@@ -297,21 +298,13 @@ impl Service {
                                     outcome: AuditOutcome::Refused,
                                     ..refused.with(error.code())
                                 };
-                                db::attempts::give_back(tx, &key).await?;
                                 trail.append(tx, &refused).await?;
                                 return Ok((Err(error), Vec::new()));
                             }
                         };
-                        if !db::users::note_sign_in(tx, &compared, now).await? {
-                            return Ok((Ok(None), Vec::new()));
-                        }
-                        db::attempts::give_back(tx, &key).await?;
-                        if let Some((old, new)) = rehashed {
-                            db::users::replace_hash(tx, user_id, &old, &new).await?;
-                        }
+                        // Sessions and counters before users, and the trail last, as everywhere.
                         db::sessions::insert(tx, &stored, &compared.email).await?;
-                        let (made, told) = room.make(tx, leaving).await?;
-                        let mut events = told;
+                        let (made, mut events) = room.make(tx, leaving).await?;
                         events.extend([signed_in, created]);
                         let mut ended = false;
                         if let Some((old, record)) = replaced {
@@ -319,26 +312,29 @@ impl Service {
                             ended = db::sessions::end(tx, old, now, reason, by, None).await?;
                             events.extend(ended.then_some(record));
                         }
-                        // Last, since the end of the trail is locked from here on.
+                        if !db::users::note_sign_in(tx, &compared, now).await? {
+                            // What was stored here is taken back.
+                            return Err(db::DbError::Refused(Error::SignInFailed));
+                        }
+                        if let Some((old, new)) = rehashed {
+                            db::users::replace_hash(tx, user_id, &old, &new).await?;
+                        }
                         trail.append_all(tx, &events).await?;
-                        Ok((Ok(Some(ended)), made))
+                        Ok((Ok(ended), made))
                     })
                 },
                 move |service, (signed, made)| {
                     service.ended_many(made, EndReason::Limit);
-                    if let (Some(lineage), Ok(Some(ended))) = (old_lineage, signed) {
+                    if let (Some(lineage), Ok(ended)) = (old_lineage, signed) {
                         ended_one(lineage, EndReason::Replaced)(service, ended);
                     }
                 },
             )
             .await?;
-        let signed = signed.inspect_err(|_| count_sign_in(AuditOutcome::Refused))?;
-        if signed.is_none() {
-            return Ok(None);
-        }
+        signed.inspect_err(|_| count_sign_in(AuditOutcome::Refused))?;
         let mut session = self.find_for_owner(user_id, id).await?;
         session.current = true;
-        Ok(Some((session, token)))
+        Ok((session, token))
     }
 
     fn new_session(

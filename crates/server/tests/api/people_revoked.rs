@@ -1,8 +1,13 @@
 //! What a reset password, a disabled or deleted user and a disabled organisation mean for every credential:
 //! refused from the next request on, and never accepted again.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rollcall_core::{BuiltInRole, Kind};
+use rollcall_server::clock::{OsRandom, Random};
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use crate::support::{Answer, Client, NewRow, PASSWORD, Person, TestApp, seconds};
 
@@ -144,30 +149,62 @@ async fn every_credential_is_refused_from_the_next_request_on_and_none_is_revive
     }
 }
 
+/// Stops the first who asks for randomness once it is shut: a sign-in does between its password and its
+/// session.
+struct Gate {
+    shut: AtomicBool,
+    waiting: mpsc::UnboundedSender<std::sync::mpsc::Sender<()>>,
+}
+
+impl Random for Gate {
+    fn fill(&self, bytes: &mut [u8]) {
+        if self.shut.swap(false, Ordering::AcqRel) {
+            let (open, opened) = std::sync::mpsc::channel();
+            self.waiting.send(open).expect("the test waits");
+            opened.recv().expect("the test opens the gate");
+        }
+        OsRandom.fill(bytes);
+    }
+}
+
 // The password is compared before, the session is stored after: whatever happens in between counts.
 async fn a_sign_in_on_its_way_is_overtaken() {
-    let (app, anon, root) = TestApp::start().with_admin().await;
+    let (waiting, mut arrived) = mpsc::unbounded_channel();
+    let shut = AtomicBool::new(false);
+    let gate = Arc::new(Gate { shut, waiting });
+    let (app, anon, root) = TestApp::start().random(gate.clone()).with_admin().await;
     for (number, way) in Way::ALL.into_iter().enumerate() {
-        let home = app.organisation(&format!("Acme {number}")).await;
-        let email = format!("nora{number}@acme.test");
-        let nora = app.user(home, BuiltInRole::Member, &email).await;
-        let found = rollcall_server::db::users::find_by_email(app.side().reader(), &email).await;
-        let compared = found
-            .expect("the database answers")
-            .expect("the user is there");
-        way.take(&root, &nora).await;
-        way.give_back(&root, &nora).await;
-        let now = app.now();
-        let noted = app
-            .side()
-            .write(move |tx| {
-                Box::pin(async move {
-                    rollcall_server::db::users::note_sign_in(tx, &compared, now).await
-                })
-            })
-            .await;
-        let may_again = matches!(way, Way::Disable | Way::DisableOrganisation);
-        assert_eq!(noted.expect("the database answers"), may_again, "{way:?}");
+        for returned in [false, true] {
+            let home = app.organisation(&format!("Acme {number} {returned}")).await;
+            let email = format!("nora{number}{returned}@acme.test");
+            let nora = app.user(home, BuiltInRole::Member, &email).await;
+            let browser = Arc::new(app.browser());
+            gate.shut.store(true, Ordering::Release);
+            let signing_in = tokio::spawn({
+                let browser = browser.clone();
+                async move { browser.sign_in_as(&email, PASSWORD).await }
+            });
+            let open = arrived.recv().await.expect("the sign-in arrives");
+            way.take(&root, &nora).await;
+            if returned {
+                way.give_back(&root, &nora).await;
+            }
+            open.send(()).expect("the sign-in waits");
+            let answer = signing_in.await.expect("the sign-in is answered");
+            let may_again = returned && matches!(way, Way::Disable | Way::DisableOrganisation);
+            if !may_again {
+                answer.problem(401, "sign_in_failed");
+                assert!(browser.token().is_none());
+            }
+            // What began before it was given back is not worth more than what was there.
+            assert!(!browser.is_signed_in().await, "{way:?} {returned}");
+            let active = format!("/api/v1/users?active=true&q={}", nora.email);
+            assert_eq!(
+                root.get(&active).await.ok()["total"],
+                0,
+                "{way:?} {returned}"
+            );
+        }
     }
     // While disabled, a session that is stored all the same is dead, and stays so.
     let home = app.organisation("Late").await;
