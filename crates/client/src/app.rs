@@ -8,11 +8,10 @@ use rollcall_core::Surroundings;
 
 use crate::components::layout::Layout;
 use crate::pages::{
-    audit::AuditPage, end_many::EndManyPage, end_own_session::EndOwnSessionPage,
-    end_own_sessions::EndOwnSessionsPage, end_session::EndSessionPage,
-    forgot_password::ForgotPasswordPage, home::HomePage, my_sessions::MySessionsPage,
-    not_found::NotFoundPage, policy::PolicyPage, rename_session::RenameSessionPage,
-    security::SecurityPage, session::SessionPage, sessions::SessionsPage, sign_in::SignInPage,
+    end_own_session::EndOwnSessionPage, end_own_sessions::EndOwnSessionsPage,
+    end_session::EndSessionPage, forgot_password::ForgotPasswordPage, home::HomePage,
+    my_sessions::MySessionsPage, not_found::NotFoundPage, security::SecurityPage,
+    session::SessionPage, sessions::SessionsPage, sign_in::SignInPage,
 };
 use crate::ui::clock::provide_clock;
 use crate::ui::toast::provide_toasts;
@@ -98,15 +97,11 @@ pub fn App() -> impl IntoView {
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
                     <Route path=path!("/") view={HomePage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions") view={SessionsPage as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/sessions/ending/:id") view={EndManyPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/:id") view={SessionPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/:id/end") view={EndSessionPage as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/policy") view={PolicyPage as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/audit") view={AuditPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions") view={MySessionsPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/end") view={EndOwnSessionsPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/:id/end") view={EndOwnSessionPage as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/account/sessions/:id/rename") view={RenameSessionPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/security") view={SecurityPage as Page} ssr=SsrMode::Async />
                 </ParentRoute>
             </Routes>

@@ -95,19 +95,6 @@ mod real {
         }
     }
 
-    /// What stands in the field that an event is about, if it has this name.
-    pub(crate) fn field_named(event: &Event, name: &str) -> Option<String> {
-        let field: HtmlInputElement = event.target()?.dyn_into().ok()?;
-        (field.name() == name).then(|| field.value())
-    }
-
-    /// Closes everything that was opened in a list: what stands there now is something else.
-    pub(crate) fn close_details() {
-        while let Ok(Some(open)) = document().query_selector("main details[open]") {
-            let _ = open.remove_attribute("open");
-        }
-    }
-
     /// Focuses the first row of the table.
     pub(crate) fn focus_first_row() {
         let first = document().query_selector("tbody tr a").ok().flatten();
@@ -140,11 +127,7 @@ mod real {
         0
     }
     pub(crate) fn tick_all(_event: &Event) {}
-    pub(crate) fn field_named(_event: &Event, _name: &str) -> Option<String> {
-        None
-    }
     pub(crate) fn focus_first_row() {}
-    pub(crate) fn close_details() {}
 }
 
 pub(crate) use real::*;

@@ -1,6 +1,8 @@
-//! One page per file: load, then compose.
+//! One page per file: load, then compose. Those for the server alone are pages without scripts, see `plain`.
 
+#[cfg(feature = "ssr")]
 pub(crate) mod audit;
+#[cfg(feature = "ssr")]
 pub(crate) mod end_many;
 pub(crate) mod end_own_session;
 pub(crate) mod end_own_sessions;
@@ -9,7 +11,9 @@ pub(crate) mod forgot_password;
 pub(crate) mod home;
 pub(crate) mod my_sessions;
 pub(crate) mod not_found;
+#[cfg(feature = "ssr")]
 pub(crate) mod policy;
+#[cfg(feature = "ssr")]
 pub(crate) mod rename_session;
 pub(crate) mod security;
 pub(crate) mod session;

@@ -1,4 +1,4 @@
-//! Pages without scripts: users, roles and organisations. They are tables, links and forms that the server
+//! Pages without scripts: users, roles, organisations, the audit trail, policy and some confirmations. They are tables, links and forms that the server
 //! renders alone, so that nobody downloads for them what only administrators see: the bundle knows nothing of
 //! them, and they work the same everywhere.
 
@@ -22,7 +22,11 @@ use rollcall_core::Surroundings;
 
 use crate::app::document_title;
 use crate::components::layout::Layout;
+use crate::pages::audit::AuditPage;
+use crate::pages::end_many::EndManyPage;
 use crate::pages::not_found::NotFoundPage;
+use crate::pages::policy::PolicyPage;
+use crate::pages::rename_session::RenameSessionPage;
 use crate::ui::clock::provide_clock;
 use crate::ui::toast::provide_toasts;
 
@@ -44,6 +48,10 @@ pub(crate) fn PlainApp() -> impl IntoView {
         <Router>
             <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
+                    <Route path=path!("/sessions/ending/:id") view={EndManyPage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/account/sessions/:id/rename") view={RenameSessionPage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/policy") view={PolicyPage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/audit") view={AuditPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/users") view={users::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/users/new") view={new_user::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/users/locked") view={locked::page as Page} ssr=SsrMode::Async />

@@ -76,11 +76,13 @@ pub fn end_session(id: &str) -> String {
 }
 
 /// The confirmation before ending many, and how far that has come.
+#[cfg(feature = "ssr")]
 pub fn end_many(id: &str) -> String {
     format!("{SESSIONS}/ending/{}", query::encode(id))
 }
 
 /// What users of an organisation and a role have to keep to.
+#[cfg(feature = "ssr")]
 pub fn policy(organisation: &str, role: &str) -> String {
     let pairs = [
         ("organisation", organisation.to_owned()),
@@ -94,6 +96,7 @@ pub fn policy(organisation: &str, role: &str) -> String {
 }
 
 /// The same, right after it was saved.
+#[cfg(feature = "ssr")]
 pub fn policy_saved(organisation: &str, role: &str) -> String {
     let there = policy(organisation, role);
     let joint = if there.contains('?') { '&' } else { '?' };

@@ -46,7 +46,9 @@ pub fn Layout(children: Children) -> impl IntoView {
         // Pages without scripts are not the router's.
         let plain = there.starts_with(routes::USERS)
             || there == routes::ROLES
-            || there == routes::ORGANISATIONS;
+            || there == routes::ORGANISATIONS
+            || there == routes::POLICY
+            || there == routes::AUDIT;
         view! {
             <a href=there class="item" aria-current=current rel=plain.then_some("external")>
                 <Glyph icon />

@@ -15,7 +15,7 @@ use crate::ui::clock::ExactTime;
 use crate::ui::loading::{Loaded, remember};
 use crate::ui::pager::{Pager, Paging};
 use crate::ui::refresh_button::RefreshButton;
-use crate::{browser, routes, rpc};
+use crate::{routes, rpc};
 
 /// The fields to type into: what each is, its name in the address, and an example.
 const FIELDS: [(Field, &str, &str); 6] = [
@@ -60,11 +60,6 @@ pub(crate) fn AuditPage() -> AnyView {
         async move {
             match page.await {
                 Ok(list) => {
-                    let others = |old: &Page<AuditLine>| old.items != list.items;
-                    if known.with_value(|known| known.as_ref().is_some_and(|(old, _)| others(old)))
-                    {
-                        browser::close_details();
-                    }
                     remember(known, &(list.clone(), shown.clone()));
                     rows(list, &shown)
                 }
@@ -181,7 +176,7 @@ fn rows(list: Page<AuditLine>, query: &str) -> AnyView {
     let items = list.items.into_iter().map(item).collect_view();
     view! {
         <ul class="events">{items}</ul>
-        <Pager paging />
+        <Pager paging plain=true />
     }
     .into_any()
 }

@@ -1,5 +1,5 @@
-//! The confirmation before ending many sessions, and then how far that has come. Everyone comes here, with scripts
-//! too: what ends this much deserves a page, and its address can be looked at again.
+//! The confirmation before ending many sessions, and then how far that has come. It is a page without
+//! scripts: what ends this much deserves one, and its address can be looked at again.
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
@@ -11,26 +11,13 @@ use crate::app::use_surroundings;
 use crate::components::error_view::{ErrorNotice, ErrorPage};
 use crate::routes;
 use crate::rpc::{self, EndPreviewed};
-use crate::ui::clock::use_now;
 use crate::ui::loading::Loaded;
 
 /// Asks with what was counted, and tells what was done.
 #[component]
 pub(crate) fn EndManyPage() -> AnyView {
     let id = id_in_path();
-    let running = RwSignal::new(false);
-    let now = use_now();
-    // A number for each second while something happens; the same one otherwise.
-    let tick = Memo::new(move |_| match running.get() {
-        true => u32::try_from(now.get().seconds() % 86_400).unwrap_or_default() + 1,
-        false => 0,
-    });
-    let run = rpc::load(move || (id.get(), tick.get()), rpc::end_progress);
-    Effect::new(move || {
-        if let Some(Ok(run)) = run.get() {
-            running.set(run.stage == EndStage::Running);
-        }
-    });
+    let run = rpc::load(move || (id.get(), 0), rpc::end_progress);
     let failure = rpc::failure(EndPreviewed::url());
     let zone = StoredValue::new(use_surroundings().zone);
     let content = move || async move {
@@ -112,7 +99,9 @@ fn progress(run: &EndRun) -> AnyView {
         <progress max=run.sessions.to_string() value=done.to_string() aria-label="Ended so far"></progress>
         <p role="status">{text}</p>
         <p class="aside">"You can leave this page; it goes on by itself."</p>
-        <noscript><p><a href=here rel="external">"Look again"</a></p></noscript>
+        // Looks again by itself.
+        <leptos_meta::Meta http_equiv="refresh" content="1" />
+        <p><a href=here>"Look again"</a></p>
     }
     .into_any()
 }

@@ -133,7 +133,7 @@ fn item(session: Session, asked: RwSignal<Option<Session>>) -> AnyView {
     let (label, rename) = (["End ", &called].concat(), ["Rename ", &called].concat());
     let end = (session.state == State::Active).then(|| {
         view! {
-            <a class="button plain" href=routes::rename_own_session(&id) aria-label=rename>"Rename"</a>
+            <a class="button plain" href=routes::rename_own_session(&id) rel="external" aria-label=rename>"Rename"</a>
             <a class="button plain danger" href=routes::end_own_session(&id) aria-label=label
                 on:click=move |event| {
                     event.prevent_default();

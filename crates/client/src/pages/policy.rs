@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
+use leptos_router::params::ParamsMap;
 use rollcall_core::{BuiltInRole, Error, Permission, Policy, PolicySource, Reach, Rule, words};
 
 use crate::app::use_surroundings;
@@ -50,10 +51,20 @@ pub(crate) fn PolicyPage() -> AnyView {
     let saved = move || asked("saved") == "true";
     let failure = rpc::failure(SetPolicy::url());
     let content = move || {
-        let (organisation, role) = (asked("organisation"), asked("role"));
+        let place = (asked("organisation"), asked("role"));
+        let typed = query.get();
+        let most = typed
+            .get("values[most_sessions]")
+            .and_then(|most| most.parse().ok());
         async move {
+            let over = match most {
+                Some(most) => rpc::preview_policy(place.0.clone(), place.1.clone(), most)
+                    .await
+                    .ok(),
+                None => None,
+            };
             match policy.await {
-                Ok(policy) => form(&policy, organisation, role, everywhere),
+                Ok(policy) => form(&policy, place, everywhere, &typed, over),
                 Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
             }
         }
@@ -105,7 +116,13 @@ pub(crate) fn PolicyPage() -> AnyView {
     .into_any()
 }
 
-fn form(policy: &Policy, organisation: String, role: String, everywhere: bool) -> AnyView {
+fn form(
+    policy: &Policy,
+    (organisation, role): (String, String),
+    everywhere: bool,
+    typed: &ParamsMap,
+    over: Option<u64>,
+) -> AnyView {
     // What is set here, and not more widely or not at all, stands in the fields.
     let here = match (organisation.is_empty(), role.is_empty()) {
         (true, _) if everywhere => PolicySource::Installation,
@@ -115,7 +132,7 @@ fn form(policy: &Policy, organisation: String, role: String, everywhere: bool) -
     let group = |heading: &'static str, rules: &[Rule]| {
         let fields = rules
             .iter()
-            .map(|rule| field(policy, *rule, &here))
+            .map(|rule| field(policy, *rule, &here, typed))
             .collect_view();
         view! { <fieldset class="stack"><legend>{heading}</legend>{fields}</fieldset> }
     };
@@ -124,23 +141,9 @@ fn form(policy: &Policy, organisation: String, role: String, everywhere: bool) -
         group("Limits", &LIMITS),
         group("Passwords", &PASSWORDS),
     );
-    let over = RwSignal::new(None::<u64>);
-    let place = StoredValue::new((organisation.clone(), role.clone()));
-    let preview = Action::new_local(move |most: &u32| {
-        let ((organisation, role), most) = (place.get_value(), *most);
-        async move {
-            over.set(rpc::preview_policy(organisation, role, most).await.ok());
-        }
-    });
-    // Said while it is typed, before anything is saved.
-    let typed = move |event: leptos::ev::Event| {
-        if let Some(most) = crate::browser::field_named(&event, "values[most_sessions]") {
-            preview.dispatch_local(most.parse().unwrap_or_default());
-        }
-    };
-    let told = move || {
-        let text = match over.get()? {
-            0 => return None,
+    let told = over.and_then(|over| {
+        let text = match over {
+            0 => "Nobody has more sessions than that now.".to_owned(),
             1 => "One user has more sessions than that. None of them ends; the next sign-in follows the rule below.".to_owned(),
             many => format!(
                 "{} users have more sessions than that. None of them ends; their next sign-in follows the rule below.",
@@ -148,24 +151,27 @@ fn form(policy: &Policy, organisation: String, role: String, everywhere: bool) -
             ),
         };
         Some(view! { <p class="warn" role="status">{text}</p> })
-    };
+    });
     view! {
         <section class="panel card wide">
-            <form method="post" action=SetPolicy::url() class="stack" on:change=typed>
+            <form method="post" action=SetPolicy::url() class="stack">
                 <input type="hidden" name="organisation" value=organisation />
                 <input type="hidden" name="role" value=role />
                 {timeouts}
                 {limits}
                 {told}
                 {passwords}
-                <button class="button primary">"Save"</button>
+                <div class="acts">
+                    <button class="button" formmethod="get" formaction=routes::POLICY>"What would happen?"</button>
+                    <button class="button primary">"Save"</button>
+                </div>
             </form>
         </section>
     }
     .into_any()
 }
 
-fn field(policy: &Policy, rule: Rule, here: &PolicySource) -> AnyView {
+fn field(policy: &Policy, rule: Rule, here: &PolicySource, typed: &ParamsMap) -> AnyView {
     let Some(entry) = policy.0.iter().find(|entry| entry.rule == rule) else {
         return ().into_any();
     };
@@ -178,7 +184,11 @@ fn field(policy: &Policy, rule: Rule, here: &PolicySource) -> AnyView {
         PolicySource::Role => "set for the role",
     };
     let now = format!("Now {}: {source}.", shown(rule, entry.value));
-    let value = own.then_some(entry.value);
+    // What was typed and not saved stands there again.
+    let value = match typed.get(&name) {
+        Some(typed) => typed.parse().ok(),
+        None => own.then_some(entry.value),
+    };
     let control = match choices(rule) {
         Some(choices) => {
             let options = choices

@@ -127,8 +127,8 @@ fn facts(
                     view! {
                         <dt>"Audit"</dt>
                         <dd>
-                            <a href=events("session", session.id.to_string())>"Events of this session"</a>
-                            <a href=events("user", session.user.id.to_string())>"Events of this user"</a>
+                            <a rel="external" href=events("session", session.id.to_string())>"Events of this session"</a>
+                            <a rel="external" href=events("user", session.user.id.to_string())>"Events of this user"</a>
                         </dd>
                     }
                 })}

@@ -90,6 +90,9 @@ pub(crate) fn Pager(
     /// Counts all that match, where counting stopped.
     #[prop(optional)]
     count: Option<AnyView>,
+    /// True on pages without scripts, where a choice needs a button to be sent.
+    #[prop(optional)]
+    plain: bool,
 ) -> impl IntoView {
     let (pages, current) = (paging.pages(), u64::from(paging.page));
     let size = paging.page_size;
@@ -194,7 +197,11 @@ pub(crate) fn Pager(
                     <span class="visually-hidden">"Rows per page"</span>
                     <select name="page_size" on:change=resize>{sizes}</select>
                 </label>
-                <noscript><button class="button">"Show"</button></noscript>
+                {if plain {
+                    view! { <button class="button">"Show"</button> }.into_any()
+                } else {
+                    view! { <noscript><button class="button">"Show"</button></noscript> }.into_any()
+                }}
             </form>
             <nav class="pages" aria-label="Pages">
                 {first}

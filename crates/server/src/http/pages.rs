@@ -53,9 +53,6 @@ pub(super) async fn page(
     if let Some(elsewhere) = guard(&backend, request.uri().path(), request.uri().query()) {
         return see_other(&elsewhere);
     }
-    if let Some(there) = canonical(&backend, request.uri().clone()).await {
-        return see_other(&there);
-    }
     // A page about a session has its id in the path. What is no id names nothing.
     let known = parameters
         .iter()
@@ -117,6 +114,9 @@ pub(super) async fn plain(
     }
     if let Some(elsewhere) = guard(&backend, request.uri().path(), request.uri().query()) {
         return see_other(&elsewhere);
+    }
+    if let Some(there) = canonical(&backend, request.uri().clone()).await {
+        return see_other(&there);
     }
     let known = parameters.iter().all(|(name, text)| match name {
         "act" => rollcall_client::USER_ACTS.contains(&text),
