@@ -5,7 +5,8 @@ serve({ settings: ["--demo", "10000"] });
 const search = (page) => page.getByRole("searchbox", { name: "Search sessions" });
 const cell = (row, number) => row.getByRole("cell").nth(number);
 const header = (page, name) => page.getByRole("columnheader", { name });
-const COLUMN = { user: 0, name: 1, ip: 2, browser: 3, status: 4, created: 5, activity: 6, duration: 7 };
+// The first column holds the boxes.
+const COLUMN = { user: 1, name: 2, ip: 3, browser: 4, status: 5, created: 6, activity: 7, duration: 8 };
 
 const texts = async (page, column) => Promise.all((await rows(page).all()).map((row) => cell(row, column).innerText()));
 const moments = async (page, column) =>

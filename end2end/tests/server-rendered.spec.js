@@ -26,7 +26,7 @@ test("what the server sent stays as it was when the application takes over", asy
   const before = await page.evaluate(
     (html) => {
       const parsed = new DOMParser().parseFromString(html, "text/html");
-      return [...parsed.querySelectorAll("tbody tr")].map((row) => row.cells[0].textContent + row.cells[5].textContent);
+      return [...parsed.querySelectorAll("tbody tr")].map((row) => row.cells[1].textContent + row.cells[6].textContent);
     },
     await sent.text(),
   );
@@ -35,7 +35,7 @@ test("what the server sent stays as it was when the application takes over", asy
   page.on("request", (request) => requests.push(new URL(request.url()).pathname));
   await expect.poll(() => page.evaluate(() => window.rollcallIsAlive === true)).toBe(true);
   const after = await rows(page).evaluateAll((all) =>
-    all.map((row) => row.cells[0].textContent + row.cells[5].textContent),
+    all.map((row) => row.cells[1].textContent + row.cells[6].textContent),
   );
   expect(before).toHaveLength(10);
   expect(after).toEqual(before);
