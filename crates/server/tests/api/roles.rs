@@ -258,7 +258,10 @@ impl World {
             let stored = self.app.stored(rollcall_core::SessionId(session)).await;
             assert_eq!(stored.ended.is_some(), status == 204);
         }
-        if method == "PATCH" && !matches!(target, Target::None | Target::Unknown) {
+        if method == "PATCH"
+            && path.contains("/me/sessions/")
+            && !matches!(target, Target::None | Target::Unknown)
+        {
             let stored = self.app.stored(rollcall_core::SessionId(session)).await;
             assert_eq!(stored.name == "renamed", status == 200);
         }
@@ -281,6 +284,7 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
         "/api/v1/policy" | "/api/v1/policy/preview" => {
             json!({ "values": { "most_sessions": 50 } })
         }
+        path if path.starts_with("/api/v1/me/sessions/") => json!({ "name": "renamed" }),
         _ => json!({ "name": new.to_string() }),
     };
     let ask = match path.ends_with("/export") {
