@@ -79,6 +79,7 @@ fn is_open_to(backend: &RequestBackend, path: &str) -> bool {
         _ if under("/sessions") => Permission::SessionsView,
         _ if under("/users") => Permission::UsersView,
         _ if under("/roles") => Permission::RolesManage,
+        _ if under("/organisations") => Permission::OrganisationsManage,
         _ => return true,
     };
     backend
@@ -98,7 +99,9 @@ pub(super) async fn plain(
     if let Some(elsewhere) = guard(&backend, request.uri().path(), request.uri().query()) {
         return see_other(&elsewhere);
     }
+    let of_users = request.uri().path().starts_with("/users/");
     let known = parameters.iter().all(|(name, text)| match name {
+        "act" if !of_users => text == "disable",
         "act" => rollcall_client::USER_ACTS.contains(&text),
         "key" => text.parse::<RoleKey>().is_ok(),
         _ => text.parse::<UserId>().is_ok(),

@@ -46,7 +46,7 @@ CREATE TABLE "user" (
 -- A deleted user's e-mail is free again.
 CREATE UNIQUE INDEX user_email_unique ON "user" (email) WHERE deleted_at IS NULL;
 CREATE INDEX user_by_organisation ON "user" (organisation_id, id);
-CREATE INDEX user_by_role ON "user" (role_key, id);
+CREATE INDEX user_by_role ON "user" (role_key, organisation_id, deleted_at) WHERE deleted_at IS NULL;
 CREATE INDEX user_unsettled ON "user" (id) WHERE NOT settled;
 
 -- Secondary roles; the primary one stands with the user.
