@@ -62,6 +62,7 @@ pub(crate) fn PlainApp() -> impl IntoView {
                     <Route path=path!("/roles/:id") view={role::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/organisations") view={organisations::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/organisations/:id") view={organisation::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/organisations/:id/:act") view={organisation::disable_page as Page} ssr=SsrMode::Async />
                 </ParentRoute>
             </Routes>
         </Router>

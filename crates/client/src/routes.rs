@@ -65,6 +65,12 @@ pub fn user_act(id: &str, act: &str) -> String {
     format!("{USERS}/{}/{act}", query::encode(id))
 }
 
+/// The confirmation before something is done to an organisation: `disable`.
+#[cfg(feature = "ssr")]
+pub fn organisation_act(id: &str, act: &str) -> String {
+    format!("{ORGANISATIONS}/{}/{act}", query::encode(id))
+}
+
 /// What lies below a list.
 pub fn below(path: &str, id: &str) -> String {
     format!("{path}/{}", query::encode(id))

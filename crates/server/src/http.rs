@@ -101,6 +101,7 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/roles/{key}", get(pages::plain))
         .route("/organisations", get(pages::plain))
         .route("/organisations/{id}", get(pages::plain))
+        .route("/organisations/{id}/{act}", get(pages::plain))
         .route("/account/sessions", get(pages::page))
         .route("/account/sessions/end", get(pages::page))
         .route("/account/sessions/{id}/end", get(pages::page))

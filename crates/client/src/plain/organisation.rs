@@ -21,25 +21,65 @@ pub(super) fn page() -> AnyView {
     })
 }
 
-fn show(one: Organisation) -> AnyView {
+/// The confirmation before an organisation is disabled.
+pub(super) fn disable_page() -> AnyView {
+    when_there(|| {
+        let (id, act, backend) = (part("id"), part("act"), backend());
+        async move {
+            let id = id.parse().map_err(|_| rollcall_core::Error::NotFound)?;
+            let one = backend?.find_organisation(id).await?;
+            if act != "disable" || !one.enabled {
+                return Err(rollcall_core::Error::NotFound);
+            }
+            Ok(ask(one))
+        }
+    })
+}
+
+fn ask(one: Organisation) -> AnyView {
     let id = one.id.to_string();
     let own = use_surroundings()
         .viewer
         .is_some_and(|viewer| viewer.organisation.id == one.id);
-    let switch = if one.enabled {
-        let users = counted(one.users, "user", "users");
-        let sessions = match one.active_sessions {
-            1 => "One active session ends".to_owned(),
-            many => format!("{} end", counted(many, "active session", "active sessions")),
-        };
-        let words = format!(
-            "{sessions} at once, and none of its {users} can sign in until it is enabled again. That brings no session back."
-        );
-        view! {
-            <h2>"Disable this organisation"</h2>
+    let heading = format!("Disable {}?", one.name);
+    let sessions = match one.active_sessions {
+        1 => "One active session ends".to_owned(),
+        many => format!("{} end", counted(many, "active session", "active sessions")),
+    };
+    let words = format!(
+        "{sessions} at once, and none of its users can sign in until it is enabled again. That brings no session back."
+    );
+    view! {
+        <Title text=heading.clone() />
+        <section class="panel card">
+            <h1>{heading}</h1>
+            {failed(EditOrganisation::url())}
             <p>{words}</p>
             {own.then(|| view! { <p class="warn">"It is your own: you will be signed out at once and cannot sign in again."</p> })}
-            {toggle(&id, "false", "button danger full", "Disable organisation")}
+            <dl class="facts">
+                <dt>"Users"</dt><dd>{counted(one.users, "user", "users")}</dd>
+                <dt>"Active sessions"</dt><dd>{counted(one.active_sessions, "session", "sessions")}</dd>
+            </dl>
+            <form method="post" action=EditOrganisation::url() class="stack">
+                <input type="hidden" name="organisation" value=id.clone() />
+                <input type="hidden" name="enabled" value="false" />
+                <div class="acts">
+                    <a class="button" href=routes::below(routes::ORGANISATIONS, &id)>"Cancel"</a>
+                    <button class="button danger full">"Disable organisation"</button>
+                </div>
+            </form>
+        </section>
+    }
+    .into_any()
+}
+
+fn show(one: Organisation) -> AnyView {
+    let id = one.id.to_string();
+    let switch = if one.enabled {
+        view! {
+            <h2>"Disable this organisation"</h2>
+            <p>"Every session there ends, and nobody of it can sign in."</p>
+            <p class="acts"><a class="button danger" href=routes::organisation_act(&id, "disable")>"Disable organisation"</a></p>
         }
         .into_any()
     } else {

@@ -48,12 +48,7 @@ pub async fn list(
 ) -> Result<Page<ListedUser>, DbError> {
     let size = u64::from(query.page_size.get());
     let offset = u64::from(query.page.get() - 1) * size;
-    let mut count = Sql::new(connection, "");
-    matching(&mut count, scope, query, as_of, "count(*) AS total");
-    let total = match count.one(connection).await? {
-        Some(row) => natural(Row(&row).get("total")?),
-        None => 0,
-    };
+    let total = count(connection, scope, query, as_of).await?;
     let mut sql = Sql::new(connection, "");
     matching(&mut sql, scope, query, as_of, "u.id AS id");
     let direction = if query.sort.descending { " DESC" } else { "" };
@@ -77,6 +72,44 @@ pub async fn list(
         page_size: query.page_size.get(),
         as_of: as_of.now,
     })
+}
+
+async fn count(
+    connection: &impl ConnectionTrait,
+    scope: Scope,
+    query: &UserQuery,
+    as_of: AsOf,
+) -> Result<u64, DbError> {
+    let mut sql = Sql::new(connection, "");
+    let only_active = UserFilter {
+        active: Some(true),
+        ..UserFilter::default()
+    };
+    if query.filter == only_active {
+        // Whoever moved or was deleted has no session that lives in that place.
+        let gone = gone(&mut sql, scope, as_of.now);
+        sql.push(&format!(
+            "WITH gone AS ({gone}) SELECT count(*) - (SELECT count(*) FROM gone JOIN session_owner x
+                ON x.user_id = gone.user_id AND x.organisation_id = gone.organisation_id
+                WHERE x.active > 0 AND x.active <= gone.sessions) AS total
+            FROM session_owner u WHERE u.active > 0"
+        ));
+        match scope {
+            Scope::All => {}
+            Scope::Organisation(organisation) => {
+                sql.push(" AND u.organisation_id = ").bind(organisation.0);
+            }
+            Scope::User(user) => {
+                sql.push(" AND u.user_id = ").bind(user.0);
+            }
+        }
+    } else {
+        matching(&mut sql, scope, query, as_of, "count(*) AS total");
+    }
+    match sql.one(connection).await? {
+        Some(row) => Ok(natural(Row(&row).get("total")?)),
+        None => Ok(0),
+    }
 }
 
 /// One user within the scope; deleted ones are not found.
@@ -131,14 +164,18 @@ fn matching(sql: &mut Sql, scope: Scope, query: &UserQuery, as_of: AsOf, columns
         let gone = gone(sql, scope, as_of.now);
         sql.push(&format!("WITH gone AS ({gone}) "));
     }
+    let index = match (scope, organisation) {
+        (Scope::Organisation(_), _) | (_, Some(_)) => "user_list_of_organisation",
+        _ => "user_list",
+    };
     sql.push(&format!(
         r#"SELECT {columns} FROM "user" u{}"#,
-        dialect.by("user_list")
+        dialect.by(index)
     ));
     if opens {
         sql.push(
             " LEFT JOIN session_owner so ON so.user_id = u.id AND so.organisation_id = u.organisation_id
-              LEFT JOIN gone ON gone.user_id = u.id",
+              LEFT JOIN gone ON gone.user_id = u.id AND gone.organisation_id = u.organisation_id",
         );
     }
     if by(UserSortKey::Role) {
@@ -207,7 +244,17 @@ fn within(sql: &mut Sql, scope: Scope) {
     }
 }
 
-// Per user: sessions that count as active and live no more. Usually next to none.
+// What both lists select of `life::gone`, and how they group it.
+const GONE: &str = "s.user_id AS user_id, s.organisation_id AS organisation_id";
+
+fn grouped(rows: &str) -> String {
+    format!(
+        "SELECT e.user_id AS user_id, e.organisation_id AS organisation_id, count(*) AS sessions
+        FROM ({rows}) e GROUP BY e.user_id, e.organisation_id"
+    )
+}
+
+// Per user and organisation: sessions that count as active and live no more. Usually next to none.
 fn gone(sql: &mut Sql, scope: Scope, now: Timestamp) -> String {
     let (at, and) = (
         sql.place(now.0),
@@ -219,8 +266,8 @@ fn gone(sql: &mut Sql, scope: Scope, now: Timestamp) -> String {
             Scope::User(user) => format!(" AND s.user_id = {}", sql.place(user.0)),
         },
     );
-    let rows = life::gone(sql.dialect(), "s.user_id AS user_id", &at, &and);
-    format!("SELECT e.user_id AS user_id, count(*) AS sessions FROM ({rows}) e GROUP BY e.user_id")
+    let rows = life::gone(sql.dialect(), GONE, &at, &and);
+    grouped(&rows)
 }
 
 /// The users with these ids that the scope lets through, in the order of the ids.
@@ -240,18 +287,19 @@ async fn read(
     let (at, after) = (sql.place(as_of.now.0), sql.place(as_of.locked_after()));
     let gone = life::gone(
         Dialect::of(connection),
-        "s.user_id AS user_id",
+        GONE,
         &at,
         &format!(" AND s.user_id IN ({places})"),
     );
+    let gone = grouped(&gone);
     sql.push(&format!(
-        r#"WITH gone AS (SELECT e.user_id AS user_id, count(*) AS sessions FROM ({gone}) e GROUP BY e.user_id)
+        r#"WITH gone AS ({gone})
         SELECT u.id, u.email, u.name, u.service_account, u.organisation_id, u.enabled, u.password_change_required,
             u.created_at, u.last_sign_in_at, o.name AS organisation_name, a.locked_at,
             CAST({OPEN} AS bigint) AS open_sessions
         FROM "user" u JOIN organisation o ON o.id = u.organisation_id
         LEFT JOIN session_owner so ON so.user_id = u.id AND so.organisation_id = u.organisation_id
-        LEFT JOIN gone ON gone.user_id = u.id
+        LEFT JOIN gone ON gone.user_id = u.id AND gone.organisation_id = u.organisation_id
         LEFT JOIN sign_in_attempt a ON a.name = u.email AND a.locked_at > {after}
         WHERE u.deleted_at IS NULL AND u.id IN ({places})"#
     ));

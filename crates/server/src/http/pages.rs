@@ -96,6 +96,7 @@ fn is_open_to(backend: &RequestBackend, path: &str) -> bool {
         _ if under("/users") => Permission::UsersView,
         "/policy" => Permission::PolicyManage,
         _ if under("/roles") => Permission::RolesManage,
+        _ if under("/organisations") => Permission::OrganisationsManage,
         _ => return true,
     };
     backend
@@ -118,7 +119,9 @@ pub(super) async fn plain(
     if let Some(there) = canonical(&backend, request.uri().clone()).await {
         return see_other(&there);
     }
+    let of_users = request.uri().path().starts_with("/users/");
     let known = parameters.iter().all(|(name, text)| match name {
+        "act" if !of_users => text == "disable",
         "act" => rollcall_client::USER_ACTS.contains(&text),
         "key" => text.parse::<RoleKey>().is_ok(),
         _ => text.parse::<UserId>().is_ok(),

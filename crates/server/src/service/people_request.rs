@@ -1,5 +1,7 @@
 //! The part of a request's backend that is about users, roles and organisations.
 
+use std::sync::PoisonError;
+
 use rollcall_core::backend::Answer;
 use rollcall_core::{
     CreateRole, CreateUser, EditOrganisation, EditRole, EditUser, NameQuery, Organisation,
@@ -64,7 +66,15 @@ impl PeopleBackend for RequestBackend {
     }
 
     fn one_time_password(&self, id: UserId) -> Answer<'_, Option<String>> {
-        self.answer(async move { self.service.one_time_password(self.signed_in()?, id) })
+        self.answer(async move {
+            let now = self.service.one_time_password(self.signed_in()?, id)?;
+            let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(password) = now {
+                *handed = Some((id, password));
+            }
+            let for_this = handed.as_ref().filter(|(user, _)| *user == id);
+            Ok(for_this.map(|(_, password)| password.clone()))
+        })
     }
 
     fn list_user_sessions(&self, id: UserId, query: SessionQuery) -> Answer<'_, Page<Session>> {

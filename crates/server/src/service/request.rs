@@ -82,6 +82,9 @@ pub struct RequestBackend {
     with_cookie: bool,
     who: Who,
     effects: Mutex<Effects>,
+    /// The one-time password that this request was given, and whose. Rendering asks for a page's data more than
+    /// once, and what is handed over is gone after the first time.
+    pub(super) handed: Mutex<Option<(UserId, String)>>,
 }
 
 impl RequestBackend {
@@ -145,6 +148,7 @@ impl RequestBackend {
             with_cookie,
             who,
             effects: Mutex::new(effects),
+            handed: Mutex::default(),
         }
     }
 

@@ -280,8 +280,25 @@ async fn a_move_ends_all_sessions_and_leaves_own_roles_behind() {
     let sessions = format!("{}/sessions", at(&nora));
     assert_eq!(there.get(&sessions).await.ok()["total"], 0);
     assert_eq!(root.get(&sessions).await.ok()["total"], 1);
+    // Later than the move: what is as old as that ended with it.
+    app.advance(seconds(1));
     anon.sign_in(&nora).await.ok();
     assert_eq!(there.get(&sessions).await.ok()["total"], 1);
+    // What ended there is not taken off what lives here, swept or not.
+    for swept in [false, true] {
+        if swept {
+            app.service().sweep().await.expect("the sweep works");
+        }
+        assert_eq!(there.get(&at(&nora)).await.ok()["open_sessions"], 1);
+        for query in ["active=true", "active=true&q=nora"] {
+            let list = there.get(&format!("/api/v1/users?{query}")).await.ok();
+            let expected = if query.contains("q=") { 1 } else { 2 };
+            assert_eq!(list["total"], expected, "{query}");
+            assert_eq!(list["items"].as_array().map(Vec::len), Some(expected));
+        }
+        let all = root.get("/api/v1/users?active=true").await.ok();
+        assert_eq!(all["total"], all["items"].as_array().map_or(0, Vec::len));
+    }
 }
 
 async fn a_change_of_roles_takes_effect_on_the_next_request() {

@@ -264,6 +264,7 @@ async fn a_one_time_password_is_handed_to_the_next_page_once() {
         .header("accept", "text/html")
         .await;
     let text = page.text();
+    assert_eq!(page.status, 200, "{text}");
     let password = text
         .split("<code class=\"secret\">")
         .nth(1)

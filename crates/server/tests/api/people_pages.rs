@@ -43,7 +43,15 @@ async fn every_page_has_the_status_that_its_reader_deserves() {
         ("/roles/%20".to_owned(), [404, 404, 403, 403, 303]),
         ("/organisations".to_owned(), [200, 403, 403, 403, 303]),
         (format!("/organisations/{acme}"), [200, 403, 403, 403, 303]),
-        ("/organisations/acme".to_owned(), [404, 404, 404, 404, 303]),
+        (
+            format!("/organisations/{acme}/disable"),
+            [200, 403, 403, 403, 303],
+        ),
+        (
+            format!("/organisations/{acme}/delete"),
+            [404, 403, 403, 403, 303],
+        ),
+        ("/organisations/acme".to_owned(), [404, 403, 403, 403, 303]),
     ];
     for act in ["end", "disable", "delete", "reset"] {
         pages.push((user(nora.id, &format!("/{act}")), [200, 200, 200, 403, 303]));

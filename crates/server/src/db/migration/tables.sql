@@ -51,7 +51,7 @@ CREATE UNIQUE INDEX user_email_unique ON "user" (email) WHERE deleted_at IS NULL
 -- The audit trail is asked for users by e-mail, deleted ones too.
 CREATE INDEX user_by_email ON "user" (email, id);
 CREATE INDEX user_by_organisation ON "user" (organisation_id, id);
-CREATE INDEX user_by_role ON "user" (role_key, id);
+CREATE INDEX user_by_role ON "user" (role_key, organisation_id, deleted_at) WHERE deleted_at IS NULL;
 CREATE INDEX user_unsettled ON "user" (id) WHERE NOT settled;
 
 -- Secondary roles; the primary one stands with the user.
