@@ -38,10 +38,10 @@ test("the navigation shows what each role may open, and nothing else opens", asy
   const shown = async (one) => one.getByRole("navigation", { name: "Rollcall" }).locator("a.item").allInnerTexts();
   await signIn(page, ADMIN);
   const own = ["My sessions", "Security"];
-  expect(await shown(page)).toEqual(["Sessions", "Users", "Locked", "Organisations", "Roles", ...own]);
+  expect(await shown(page)).toEqual(["Sessions", "Users", "Locked", "Organisations", "Roles", "Policy", "Audit", ...own]);
   for (const [user, expected, closed] of [
-    [ADA, ["Sessions", "Users", "Locked", "Roles", ...own], ["/organisations"]],
-    [SAM, ["Sessions", "Users", "Locked", ...own], ["/organisations", "/roles", "/roles/new", "/users/new"]],
+    [ADA, ["Sessions", "Users", "Locked", "Roles", "Policy", "Audit", ...own], ["/organisations"]],
+    [SAM, ["Sessions", "Users", "Locked", ...own], ["/organisations", "/roles", "/roles/new", "/users/new", "/policy", "/audit"]],
     [NORA, own, ["/users", "/users?active=true", "/users/locked", "/roles", "/organisations"]],
   ]) {
     const other = await another();

@@ -141,7 +141,7 @@ fn form(
         group("Limits", &LIMITS),
         group("Passwords", &PASSWORDS),
     );
-    let told = over.and_then(|over| {
+    let told = over.map(|over| {
         let text = match over {
             0 => "Nobody has more sessions than that now.".to_owned(),
             1 => "One user has more sessions than that. None of them ends; the next sign-in follows the rule below.".to_owned(),
@@ -150,7 +150,7 @@ fn form(
                 words::grouped(i64::try_from(many).unwrap_or(i64::MAX))
             ),
         };
-        Some(view! { <p class="warn" role="status">{text}</p> })
+        view! { <p class="warn" role="status">{text}</p> }
     });
     view! {
         <section class="panel card wide">
