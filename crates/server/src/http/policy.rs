@@ -135,8 +135,11 @@ pub(super) struct PolicyChange {
     values: BTreeMap<String, Value>,
 }
 
+/// What to set; `None` takes a value away.
+type Values = Vec<(Rule, Option<u32>)>;
+
 impl PolicyChange {
-    fn read(self) -> Result<(PolicyPlace, Vec<(Rule, Option<u32>)>), ApiError> {
+    fn read(self) -> Result<(PolicyPlace, Values), ApiError> {
         let mut values = Vec::new();
         for (name, value) in &self.values {
             let rule =
