@@ -51,6 +51,9 @@ test("the navigation shows what each role may open, and nothing else opens", asy
       expect((await other.goto(path)).status(), `${user.name} on ${path}`).toBe(403);
       await expect(other.getByRole("heading", { name: "This is not open to you" })).toBeVisible();
     }
+    // Other tests count open sessions.
+    await other.getByRole("button", { name: "Sign out" }).click();
+    await expect(other).toHaveURL(/sign-in/);
     await other.context().close();
   }
 });
