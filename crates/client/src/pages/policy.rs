@@ -153,7 +153,7 @@ fn form(
         view! { <p class="warn" role="status">{text}</p> }
     });
     view! {
-        <section class="panel card wide">
+        <section class="panel card">
             <form method="post" action=SetPolicy::url() class="stack">
                 <input type="hidden" name="organisation" value=organisation />
                 <input type="hidden" name="role" value=role />
