@@ -116,7 +116,7 @@ impl Service {
                 .unwrap_or_else(|| email.split('@').next().unwrap_or_default()),
         )?;
         let organisation = input.organisation.unwrap_or(caller.organisation_id());
-        if !scope.covers(organisation, caller.user_id()) {
+        if !offered(scope, organisation, caller) {
             return Err(Error::Invalid(Field::Organisation, Problem::NotOffered));
         }
         let member = RoleKey(BuiltInRole::Member.key().to_owned());

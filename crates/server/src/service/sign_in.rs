@@ -290,10 +290,10 @@ impl Service {
             .write_then(
                 move |tx, trail| {
                     Box::pin(async move {
-                        db::attempts::give_back(tx, &key).await?;
                         let leaving = match room.find(tx).await? {
                             Ok(leaving) => leaving,
                             Err(error) => {
+                                db::attempts::give_back(tx, &key).await?;
                                 let refused = AuditRecord {
                                     outcome: AuditOutcome::Refused,
                                     ..refused.with(error.code())
@@ -319,6 +319,8 @@ impl Service {
                         if let Some((old, new)) = rehashed {
                             db::users::replace_hash(tx, user_id, &old, &new).await?;
                         }
+                        // After the user, as an unlock takes them.
+                        db::attempts::give_back(tx, &key).await?;
                         trail.append_all(tx, &events).await?;
                         Ok((Ok(ended), made))
                     })

@@ -8,7 +8,7 @@ use rollcall_core::{
 use sea_orm::DatabaseTransaction;
 
 use super::Service;
-use super::audit::{Describe, Trail, event};
+use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
 use super::sign_in::user_ref;
@@ -91,7 +91,6 @@ impl Wanted {
 /// One act on one user, as it stands inside the transaction.
 struct Doing<'c> {
     tx: &'c DatabaseTransaction,
-    trail: &'c Trail,
     caller: Somebody,
     scope: Scope,
     target: UserRecord,
@@ -99,6 +98,8 @@ struct Doing<'c> {
     roles: UserRoles,
     /// The event without its action.
     about: AuditRecord,
+    /// What has happened so far. The trail's head is the last row that any transaction holds.
+    events: Vec<AuditRecord>,
     now: Timestamp,
 }
 
@@ -140,18 +141,19 @@ impl Service {
                             id,
                             rights: roles.rights(),
                         };
-                        let doing = Doing {
+                        let mut doing = Doing {
                             tx,
-                            trail,
                             caller: me,
                             scope,
                             target,
                             rights,
                             roles,
                             about,
+                            events: Vec::new(),
                             now,
                         };
-                        doing.carry_out(deed).await
+                        doing.carry_out(deed).await?;
+                        trail.append_all(tx, &doing.events).await
                     })
                 },
                 |service, ()| service.inner.cache.authority_changed(),
@@ -188,33 +190,35 @@ impl Service {
 }
 
 impl Doing<'_> {
-    async fn carry_out(self, deed: Deed) -> Result<(), DbError> {
+    async fn carry_out(&mut self, deed: Deed) -> Result<(), DbError> {
         match deed {
             Deed::Edit(changes) => self.edit(changes).await,
             Deed::Delete => {
                 self.permit(Act::Govern(self.rights))?;
                 let deleted = db::user_changes::delete(self.tx, self.rights.id, self.now).await?;
                 or_last(deleted)?;
-                self.note(AuditAction::UserDeleted, None).await
+                self.note(AuditAction::UserDeleted, None);
+                Ok(())
             }
             Deed::Reset(hash) => {
                 self.permit(Act::Govern(self.rights))?;
                 let (id, now) = (self.rights.id, self.now);
                 db::users::set_password(self.tx, id, &hash, true, now).await?;
                 db::users::end_before(self.tx, id, now, EndReason::PasswordReset).await?;
-                self.note(AuditAction::PasswordReset, None).await
+                self.note(AuditAction::PasswordReset, None);
+                Ok(())
             }
             Deed::Unlock => {
                 self.permit(Act::Unlock(self.rights))?;
                 if db::attempts::unlock(self.tx, &self.target.email).await? {
-                    self.note(AuditAction::UserUnlocked, None).await?;
+                    self.note(AuditAction::UserUnlocked, None);
                 }
                 Ok(())
             }
         }
     }
 
-    async fn edit(self, changes: Changes) -> Result<(), DbError> {
+    async fn edit(&mut self, changes: Changes) -> Result<(), DbError> {
         self.permit(Act::Edit(self.rights))?;
         let home = self.target.organisation_id;
         let moves_to = changes.organisation.filter(|there| *there != home);
@@ -243,17 +247,22 @@ impl Doing<'_> {
         match enables {
             Some(false) => {
                 or_last(db::user_changes::disable(self.tx, self.rights.id, self.now).await?)?;
-                self.note(AuditAction::UserDisabled, None).await
+                self.note(AuditAction::UserDisabled, None);
             }
             Some(true) => {
                 db::user_changes::enable(self.tx, self.rights.id, self.now).await?;
-                self.note(AuditAction::UserEnabled, None).await
+                self.note(AuditAction::UserEnabled, None);
             }
-            None => Ok(()),
+            None => {}
         }
+        Ok(())
     }
 
-    async fn edit_name(&self, name: Option<String>, email: Option<String>) -> Result<(), DbError> {
+    async fn edit_name(
+        &mut self,
+        name: Option<String>,
+        email: Option<String>,
+    ) -> Result<(), DbError> {
         let target = &self.target;
         let name = name.unwrap_or_else(|| target.name.clone());
         let email = email.unwrap_or_else(|| target.email.clone());
@@ -285,12 +294,11 @@ impl Doing<'_> {
             action: AuditAction::UserEdited,
             ..about
         };
-        self.trail
-            .append(self.tx, &record.with(changed.join("; ")))
-            .await
+        self.events.push(record.with(changed.join("; ")));
+        Ok(())
     }
 
-    async fn go_to(&self, there: OrganisationId) -> Result<(), DbError> {
+    async fn go_to(&mut self, there: OrganisationId) -> Result<(), DbError> {
         let offered = self.scope.covers(there, self.rights.id);
         if !offered || !db::user_changes::move_to(self.tx, self.rights.id, there, self.now).await? {
             let error = Error::Invalid(Field::Organisation, Problem::NotOffered);
@@ -299,18 +307,18 @@ impl Doing<'_> {
         self.note(
             AuditAction::UserMoved,
             Some("left for another organisation".to_owned()),
-        )
-        .await?;
+        );
         let record = AuditRecord {
             organisation: Some(there),
             action: AuditAction::UserMoved,
             ..self.about.clone()
         };
-        let record = record.with("came from another organisation");
-        self.trail.append(self.tx, &record).await
+        self.events
+            .push(record.with("came from another organisation"));
+        Ok(())
     }
 
-    async fn give(&self, wanted: Wanted) -> Result<(), DbError> {
+    async fn give(&mut self, wanted: Wanted) -> Result<(), DbError> {
         let (before, after) = (&self.roles, &wanted.0);
         if before.primary.key == after.primary.key && before.secondary == after.secondary {
             return Ok(());
@@ -338,7 +346,8 @@ impl Doing<'_> {
         }
         db::roles::set_secondary(self.tx, self.rights.id, &wanted.secondary_keys()).await?;
         let words = format!("{}; was {}", roles_in_words(after), roles_in_words(before));
-        self.note(AuditAction::UserRolesChanged, Some(words)).await
+        self.note(AuditAction::UserRolesChanged, Some(words));
+        Ok(())
     }
 
     fn permit(&self, act: Act<'_>) -> Result<(), DbError> {
@@ -349,13 +358,13 @@ impl Doing<'_> {
         }
     }
 
-    async fn note(&self, action: AuditAction, detail: Option<String>) -> Result<(), DbError> {
+    fn note(&mut self, action: AuditAction, detail: Option<String>) {
         let record = AuditRecord {
             action,
             detail,
             ..self.about.clone()
         };
-        self.trail.append(self.tx, &record).await
+        self.events.push(record);
     }
 }
 

@@ -4,16 +4,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rollcall_core::{BuiltInRole, Kind};
+use rollcall_core::{BuiltInRole, Kind, Permission, Permissions};
 use rollcall_server::clock::{OsRandom, Random};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::support::{Answer, Client, NewRow, PASSWORD, Person, TestApp, seconds};
+use crate::support::{Answer, Client, NewRow, PASSWORD, Person, TestApp, minutes, seconds};
 
 both_databases!(
     every_credential_is_refused_from_the_next_request_on_and_none_is_revived,
     a_sign_in_on_its_way_is_overtaken,
+    acts_at_once_wait_for_each_other_and_never_in_a_circle,
     organisations_are_listed_created_renamed_and_disabled,
     a_disabled_organisation_refuses_sign_in_and_other_organisations_go_on,
     the_command_line_disables_enables_and_deletes,
@@ -219,6 +220,53 @@ async fn a_sign_in_on_its_way_is_overtaken() {
         way.give_back(&root, &nora).await;
         assert!(!late[0].is_signed_in().await, "{way:?}");
         anon.sign_in(&nora).await.ok();
+    }
+}
+
+// Each of these holds several rows. Were they taken in different orders, PostgreSQL would end one of two that wait
+// for each other, and its caller would see 503.
+async fn acts_at_once_wait_for_each_other_and_never_in_a_circle() {
+    let (app, anon, root) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    let held = Permissions::of(&[Permission::SessionsView]);
+    let key = app.role(nora.organisation, "Watcher", held).await;
+    let user = format!("/api/v1/users/{}", nora.id);
+    let role = format!("/api/v1/roles/{}", key.0);
+    for round in 0..15 {
+        let watches = round % 2 == 0;
+        let edit = json!({
+            "name": format!("Nora {round}"),
+            "email": format!("nora{round}@acme.test"),
+            "roles": if watches { vec![key.0.as_str()] } else { vec![] },
+        });
+        let permissions = if watches {
+            vec!["sessions.view"]
+        } else {
+            vec!["sessions.view", "audit.view"]
+        };
+        let unlock = format!("{user}/unlock");
+        let (edited, role, unlocked, signed_in, missed, ended) = tokio::join!(
+            root.patch(&user, edit),
+            root.patch(&role, json!({ "permissions": permissions })),
+            root.ask(http::Method::POST, &unlock),
+            anon.sign_in_as(&nora.email, PASSWORD),
+            anon.sign_in_as(&nora.email, "something else"),
+            root.delete(&format!("{user}/sessions")),
+        );
+        edited.ok();
+        role.ok();
+        unlocked.done();
+        ended.done();
+        // The e-mail may be another by now.
+        assert!(
+            matches!(signed_in.status, 200 | 401),
+            "{}",
+            signed_in.text()
+        );
+        missed.problem(401, "sign_in_failed");
+        root.patch(&user, json!({ "email": nora.email })).await.ok();
+        // So that the wrong passwords are not too many for one address.
+        app.advance(minutes(6));
     }
 }
 
