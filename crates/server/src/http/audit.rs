@@ -3,7 +3,7 @@
 use rollcall_core::{AuditEvent, AuditQuery, Backend, Page};
 
 use super::extract::{Asking, Parameters};
-use super::openapi::{AuditFilterParameters, PageParameters};
+use super::openapi::parameters::{AuditFilterParameters, PageParameters};
 use super::respond::Json;
 use crate::error::{ApiError, ProblemDocument};
 

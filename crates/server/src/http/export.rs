@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use self::csv_file::{Record, inert, write_line};
 use super::extract::Parameters;
-use super::openapi::{AuditFilterParameters, SessionFilterParameters};
+use super::openapi::parameters::{AuditFilterParameters, SessionFilterParameters};
 use crate::error::{ApiError, ProblemDocument};
 use crate::service::RequestBackend;
 use crate::service::export::Whose;
@@ -130,31 +130,21 @@ async fn sessions_of(
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let (format, rest) = format(&parameters.0)?;
-    for (name, _) in query::pairs(&rest)? {
-        // A file has one order and no pages.
-        if ["sort", "page", "page_size"].contains(&name.as_str()) {
-            return Err(ApiError::field(&name, Problem::Unknown));
-        }
-    }
-    let asked = SessionQuery::parse(&rest)?;
+    // A file has one order and no pages.
+    let filter = SessionFilter::parse(&rest)?;
+    let asked = SessionQuery {
+        filter: filter.clone(),
+        ..SessionQuery::default()
+    };
     let begin = asking
         .begin_sessions_export(whose, &what(format, &asked.to_query()))
         .await?;
-    let (backend, filter) = (asking.clone(), Arc::new(asked.filter));
+    let (backend, filter) = (asking.clone(), Arc::new(filter));
     let part = move |from| {
         let (backend, filter) = (backend.clone(), filter.clone());
-        async move { export_part(&backend, whose, &filter, from).await }
+        async move { backend.export_sessions(whose, &filter, from).await }
     };
     answer("sessions", format, asking.now(), begin, part).await
-}
-
-async fn export_part(
-    backend: &RequestBackend,
-    whose: Whose,
-    filter: &SessionFilter,
-    from: crate::service::export::AfterSession,
-) -> Result<(Vec<Session>, Option<crate::service::export::AfterSession>), Error> {
-    backend.export_sessions(whose, filter, from).await
 }
 
 // The format and the other parameters.

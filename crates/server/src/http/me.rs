@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::extract::{Asking, Body, Id, NoParameters, Parameters, switch};
-use super::openapi::{PageParameters, SessionFilterParameters, SessionSortParameter};
+use super::openapi::parameters::{PageParameters, SessionFilterParameters, SessionSortParameter};
 use super::respond::{Json, done};
 use crate::error::{ApiError, ProblemDocument};
 

@@ -1,177 +1,26 @@
 //! The OpenAPI document, written from the handlers themselves.
 
+pub(super) mod parameters;
+
 use std::sync::LazyLock;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, Kind, Method, OrganisationId, Permission, RoleKey,
-    SessionId, State, Timestamp, UserState,
+    AuditAction, AuditOutcome, EndReason, Kind, Method, Permission, State, Timestamp, UserState,
 };
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Components, ContentBuilder, Ref, RefOr, ResponseBuilder, Schema, SecurityRequirement,
 };
-use utoipa::{IntoParams, Modify, OpenApi};
+use utoipa::{Modify, OpenApi};
 
 use super::{
     audit, credentials, export, many, me, operations, organisations, policy, roles, sessions,
     sign_in, user_requests, users,
 };
 use crate::error::{FieldError, ProblemDocument};
-
-/// Which sessions. Only written down here: `core::SessionQuery` reads it.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "a description for the document; the fields are never read"
-)]
-pub(super) struct SessionFilterParameters {
-    /// Any part of e-mail, IP address or session name, in any letter case; at most 200 characters.
-    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
-    q: Option<String>,
-    /// Only active or only ended ones.
-    state: Option<State>,
-    /// Only this kind.
-    kind: Option<Kind>,
-}
-
-/// In which order. Only written down here.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "a description for the document; the field is never read"
-)]
-pub(super) struct SessionSortParameter {
-    /// A column, with `-` before it for the largest first: `user`, `name`, `ip`, `browser`, `state`,
-    /// `created_at`, `last_activity_at`, `duration`.
-    #[param(
-        pattern = "^-?(user|name|ip|browser|state|created_at|last_activity_at|duration)$",
-        example = "-created_at"
-    )]
-    sort: Option<String>,
-}
-
-/// Which page. Only written down here.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "a description for the document; the fields are never read"
-)]
-pub(super) struct PageParameters {
-    /// The number of the page, from 1.
-    #[param(minimum = 1, maximum = 10_000_000)]
-    page: Option<u32>,
-    /// Rows on a page, 1 to 100; 10 to start with.
-    #[param(minimum = 1, maximum = 100)]
-    page_size: Option<u32>,
-}
-
-/// Which audit events. Only written down here: `core::AuditQuery` reads it.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "a description for the document; the fields are never read"
-)]
-pub(super) struct AuditFilterParameters {
-    /// Only events that this user did or that were done to them: an id, or the e-mail that they have now.
-    user: Option<String>,
-    /// Only events that this user did: an id or an e-mail.
-    actor: Option<String>,
-    /// Only events that were done to this user: an id or an e-mail.
-    target: Option<String>,
-    /// Only events of this session.
-    session: Option<SessionId>,
-    /// Only this action.
-    action: Option<AuditAction>,
-    /// Only this outcome.
-    outcome: Option<AuditOutcome>,
-    /// Only requests from this address, or from this range.
-    #[param(example = "192.0.2.0/24")]
-    ip: Option<String>,
-    /// Only events from this moment on.
-    from: Option<Timestamp>,
-    /// Only events before this moment.
-    until: Option<Timestamp>,
-}
-
-/// What the list of users takes. Only written down here: `core::UserQuery` reads it.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "a description for the document; the fields are never read"
-)]
-pub(super) struct UserListParameters {
-    /// Any part of e-mail or name, in any letter case; at most 200 characters.
-    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
-    q: Option<String>,
-    /// Only those who have this role, as primary or secondary one.
-    role: Option<RoleKey>,
-    /// Only those of this organisation.
-    organisation: Option<OrganisationId>,
-    /// Only those in this state.
-    state: Option<UserState>,
-    /// Only those with an open session, or only those without.
-    active: Option<bool>,
-    /// Only programs' accounts, or only people's.
-    service_account: Option<bool>,
-    /// A column, with `-` before it for the largest first: `name`, `email`, `role`, `organisation`, `state`,
-    /// `created_at`, `last_sign_in_at`, `open_sessions`, `locked_at`.
-    #[param(
-        pattern = "^-?(name|email|role|organisation|state|created_at|last_sign_in_at|open_sessions|locked_at)$",
-        example = "name"
-    )]
-    sort: Option<String>,
-    /// The number of the page, from 1.
-    #[param(minimum = 1, maximum = 10_000_000)]
-    page: Option<u32>,
-    /// Rows on a page, 1 to 100; 10 to start with.
-    #[param(minimum = 1, maximum = 100)]
-    page_size: Option<u32>,
-}
-
-/// What the list of a user's sessions takes.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "a description for the document; the fields are never read"
-)]
-pub(super) struct UserSessionParameters {
-    /// Only active or only ended ones.
-    state: Option<State>,
-    /// The number of the page, from 1.
-    #[param(minimum = 1, maximum = 10_000_000)]
-    page: Option<u32>,
-    /// Rows on a page, 1 to 100; 10 to start with.
-    #[param(minimum = 1, maximum = 100)]
-    page_size: Option<u32>,
-}
-
-/// What the lists of roles and organisations take. Only written down here: `core::NameQuery` reads it.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "a description for the document; the fields are never read"
-)]
-pub(super) struct NameListParameters {
-    /// Any part of the name, in any letter case; at most 200 characters.
-    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
-    q: Option<String>,
-    /// The number of the page, from 1.
-    #[param(minimum = 1, maximum = 10_000_000)]
-    page: Option<u32>,
-    /// Rows on a page, 1 to 100; 10 to start with.
-    #[param(minimum = 1, maximum = 100)]
-    page_size: Option<u32>,
-}
 
 #[derive(OpenApi)]
 #[openapi(

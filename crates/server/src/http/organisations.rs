@@ -7,13 +7,13 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::extract::{Body, Id, NoParameters, Parameters, SignedIn};
-use super::openapi::NameListParameters;
+use super::openapi::parameters::{NameListParameters, PageParameters};
 use super::respond::{Created, Json};
 use crate::error::{ApiError, ProblemDocument};
 
 /// All organisations, by name, with how many users and sessions each has. Needs `organisations.manage`.
 #[utoipa::path(
-    get, path = "/api/v1/organisations", tag = "Organisations", params(NameListParameters),
+    get, path = "/api/v1/organisations", tag = "Organisations", params(NameListParameters, PageParameters),
     responses(
         (status = 200, description = "One page", body = Page<Organisation>),
         (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),

@@ -4,14 +4,14 @@ use axum::response::Response;
 use rollcall_core::{CreateRole, EditRole, NameQuery, Page, PeopleBackend, Role, RoleKey};
 
 use super::extract::{Body, Id, NoParameters, Parameters, SignedIn};
-use super::openapi::NameListParameters;
+use super::openapi::parameters::{NameListParameters, PageParameters};
 use super::respond::{Created, Json, done};
 use crate::error::{ApiError, ProblemDocument};
 
 /// The roles that users within the caller's reach can have: built-in ones first, then by name. Needs
 /// `users.view`.
 #[utoipa::path(
-    get, path = "/api/v1/roles", tag = "Roles", params(NameListParameters),
+    get, path = "/api/v1/roles", tag = "Roles", params(NameListParameters, PageParameters),
     responses(
         (status = 200, description = "One page", body = Page<Role>),
         (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::extract::{Asking, Id, NoParameters, OptionalBody, Parameters};
-use super::openapi::{PageParameters, SessionFilterParameters, SessionSortParameter};
+use super::openapi::parameters::{PageParameters, SessionFilterParameters, SessionSortParameter};
 use super::respond::{Json, done};
 use crate::error::{ApiError, ProblemDocument};
 

@@ -7,14 +7,14 @@ use rollcall_core::{
 };
 
 use super::extract::{Asking, Body, Id, NoParameters, Parameters, SignedIn, switch};
-use super::openapi::{UserListParameters, UserSessionParameters};
+use super::openapi::parameters::{PageParameters, UserListParameters, UserSessionParameters};
 use super::respond::{Created, Json, done};
 use crate::error::{ApiError, ProblemDocument};
 
 /// The users that the caller may see, by name unless `sort` says otherwise; deleted ones are not among them.
 /// Needs `users.view`.
 #[utoipa::path(
-    get, path = "/api/v1/users", tag = "Users", params(UserListParameters),
+    get, path = "/api/v1/users", tag = "Users", params(UserListParameters, PageParameters),
     responses(
         (status = 200, description = "One page", body = Page<User>),
         (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),
@@ -154,7 +154,7 @@ pub(super) async fn unlock(
 /// The sessions of a user, newest first. Needs `sessions.view`.
 #[utoipa::path(
     get, path = "/api/v1/users/{id}/sessions", tag = "Users",
-    params(("id" = UserId, Path, description = "The user"), UserSessionParameters),
+    params(("id" = UserId, Path, description = "The user"), UserSessionParameters, PageParameters),
     responses(
         (status = 200, description = "One page", body = Page<Session>),
         (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),

@@ -1,0 +1,118 @@
+//! The parameters of lists, written down for the document. Nothing reads them: `core` parses the query.
+
+#![expect(
+    dead_code,
+    reason = "descriptions for the document; the fields are never read"
+)]
+
+use rollcall_core::{
+    AuditAction, AuditOutcome, Kind, OrganisationId, RoleKey, SessionId, State, Timestamp,
+    UserState,
+};
+use utoipa::IntoParams;
+
+/// Which sessions.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SessionFilterParameters {
+    /// Any part of e-mail, IP address or session name, in any letter case; at most 200 characters.
+    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    q: Option<String>,
+    /// Only active or only ended ones.
+    state: Option<State>,
+    /// Only this kind.
+    kind: Option<Kind>,
+}
+
+/// In which order.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SessionSortParameter {
+    /// A column, with `-` before it for the largest first: `user`, `name`, `ip`, `browser`, `state`,
+    /// `created_at`, `last_activity_at`, `duration`.
+    #[param(
+        pattern = "^-?(user|name|ip|browser|state|created_at|last_activity_at|duration)$",
+        example = "-created_at"
+    )]
+    sort: Option<String>,
+}
+
+/// Which page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageParameters {
+    /// The number of the page, from 1.
+    #[param(minimum = 1, maximum = 10_000_000)]
+    page: Option<u32>,
+    /// Rows on a page, 1 to 100; 10 to start with.
+    #[param(minimum = 1, maximum = 100)]
+    page_size: Option<u32>,
+}
+
+/// Which audit events.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AuditFilterParameters {
+    /// Only events that this user did or that were done to them: an id, or the e-mail that they have now.
+    user: Option<String>,
+    /// Only events that this user did: an id or an e-mail.
+    actor: Option<String>,
+    /// Only events that were done to this user: an id or an e-mail.
+    target: Option<String>,
+    /// Only events of this session.
+    session: Option<SessionId>,
+    /// Only this action.
+    action: Option<AuditAction>,
+    /// Only this outcome.
+    outcome: Option<AuditOutcome>,
+    /// Only requests from this address, or from this range.
+    #[param(example = "192.0.2.0/24")]
+    ip: Option<String>,
+    /// Only events from this moment on.
+    from: Option<Timestamp>,
+    /// Only events before this moment.
+    until: Option<Timestamp>,
+}
+
+/// What the list of users takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UserListParameters {
+    /// Any part of e-mail or name, in any letter case; at most 200 characters.
+    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    q: Option<String>,
+    /// Only those who have this role, as primary or secondary one.
+    role: Option<RoleKey>,
+    /// Only those of this organisation.
+    organisation: Option<OrganisationId>,
+    /// Only those in this state.
+    state: Option<UserState>,
+    /// Only those with an open session, or only those without.
+    active: Option<bool>,
+    /// Only programs' accounts, or only people's.
+    service_account: Option<bool>,
+    /// A column, with `-` before it for the largest first: `name`, `email`, `role`, `organisation`, `state`,
+    /// `created_at`, `last_sign_in_at`, `open_sessions`, `locked_at`.
+    #[param(
+        pattern = "^-?(name|email|role|organisation|state|created_at|last_sign_in_at|open_sessions|locked_at)$",
+        example = "name"
+    )]
+    sort: Option<String>,
+}
+
+/// What the list of a user's sessions takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UserSessionParameters {
+    /// Only active or only ended ones.
+    state: Option<State>,
+}
+
+/// What the lists of roles and organisations take.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct NameListParameters {
+    /// Any part of the name, in any letter case; at most 200 characters.
+    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    q: Option<String>,
+}
