@@ -85,17 +85,8 @@ async fn an_attempt_that_fails_is_told_and_noted() {
     let max = app
         .user(nora.organisation, BuiltInRole::Member, "max@acme.test")
         .await;
-    let ada = app
-        .user(
-            nora.organisation,
-            BuiltInRole::Administrator,
-            "ada@acme.test",
-        )
-        .await;
-    let globex = app.organisation("Globex").await;
-    let eve = app
-        .user(globex, BuiltInRole::Member, "eve@globex.test")
-        .await;
+    let ada = app.administrator_beside(&nora).await;
+    let eve = app.stranger().await;
     let (hers, _) = app.open_session(&nora, NewRow::default()).await;
     let (foreign, _) = app.open_session(&eve, NewRow::default()).await;
     let unknown = crate::support::unknown_id();

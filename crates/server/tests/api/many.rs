@@ -50,13 +50,7 @@ async fn events_of(admin: &Client, action: &str) -> Vec<Value> {
 async fn a_preview_ends_exactly_what_it_has_sealed() {
     let (app, _, admin) = TestApp::start().with_admin().await;
     let nora = app.member().await;
-    let manager = app
-        .user(
-            nora.organisation,
-            BuiltInRole::Administrator,
-            "ada@acme.test",
-        )
-        .await;
+    let manager = app.administrator_beside(&nora).await;
     let mut sealed = Vec::new();
     for number in 0..4 {
         sealed.push(open(&app, &nora, &format!("kestrel {number}")).await);
@@ -326,17 +320,8 @@ async fn what_a_crash_has_interrupted_is_ended_by_the_next_start() {
 async fn a_sealed_session_that_left_the_reach_stays() {
     let (app, _, _) = TestApp::start().with_admin().await;
     let nora = app.member().await;
-    let ada = app
-        .user(
-            nora.organisation,
-            BuiltInRole::Administrator,
-            "ada@acme.test",
-        )
-        .await;
-    let globex = app.organisation("Globex").await;
-    let eve = app
-        .user(globex, BuiltInRole::Member, "eve@globex.test")
-        .await;
+    let ada = app.administrator_beside(&nora).await;
+    let eve = app.stranger().await;
     let (mine, mine_client) = open(&app, &nora, "kestrel").await;
     let (_, foreign_client) = open(&app, &eve, "kestrel").await;
     let admin = app.browser_of(&ada).await;
@@ -412,17 +397,9 @@ async fn everything_of_a_user_ends_at_once() {
 async fn everything_of_an_organisation_ends_at_once() {
     let (app, _, admin) = TestApp::start().with_admin().await;
     let nora = app.member().await;
-    let ada = app
-        .user(
-            nora.organisation,
-            BuiltInRole::Administrator,
-            "ada@acme.test",
-        )
-        .await;
-    let globex = app.organisation("Globex").await;
-    let eve = app
-        .user(globex, BuiltInRole::Member, "eve@globex.test")
-        .await;
+    let ada = app.administrator_beside(&nora).await;
+    let eve = app.stranger().await;
+    let globex = eve.organisation;
     let (_, own) = open(&app, &nora, "kestrel").await;
     let (_, foreign) = open(&app, &eve, "kestrel").await;
     let manager = app.browser_of(&ada).await;
@@ -445,13 +422,7 @@ async fn everything_of_an_organisation_ends_at_once() {
 async fn everything_ends_at_once_for_platform_administrators_only() {
     let (app, _, admin) = TestApp::start().with_admin().await;
     let nora = app.member().await;
-    let ada = app
-        .user(
-            nora.organisation,
-            BuiltInRole::Administrator,
-            "ada@acme.test",
-        )
-        .await;
+    let ada = app.administrator_beside(&nora).await;
     let (_, client) = open(&app, &nora, "kestrel").await;
     let manager = app.browser_of(&ada).await;
     manager

@@ -259,17 +259,8 @@ async fn pages_hold_their_data() {
 async fn pages_show_nothing_of_another_organisation() {
     let (app, _, _) = TestApp::start().with_admin().await;
     let nora = app.member().await;
-    let ada = app
-        .user(
-            nora.organisation,
-            BuiltInRole::Administrator,
-            "ada@acme.test",
-        )
-        .await;
-    let globex = app.organisation("Globex").await;
-    let eve = app
-        .user(globex, BuiltInRole::Member, "eve@globex.test")
-        .await;
+    let ada = app.administrator_beside(&nora).await;
+    let eve = app.stranger().await;
     let (foreign, _) = app
         .open_session(
             &eve,

@@ -92,10 +92,7 @@ async fn a_user_is_created_signs_in_with_the_one_time_password_and_changes_it() 
 async fn an_e_mail_is_taken_on_the_whole_server_until_its_user_is_deleted() {
     let (app, _, root) = TestApp::start().with_admin().await;
     let Acme { nora, admin, .. } = acme(&app).await;
-    let globex = app.organisation("Globex").await;
-    let eve = app
-        .user(globex, BuiltInRole::Member, "eve@globex.test")
-        .await;
+    let eve = app.stranger().await;
     // The one documented exception to "does not exist".
     for email in ["nora@acme.test", "EVE@globex.test "] {
         let taken = admin.post("/api/v1/users", json!({ "email": email })).await;
@@ -366,10 +363,7 @@ async fn a_change_of_roles_takes_effect_on_the_next_request() {
 async fn a_quality_manager_with_administrator_as_a_secondary_role_unlocks_nobody() {
     let (app, anon, _) = TestApp::start().with_admin().await;
     let Acme { ada, nora, admin } = acme(&app).await;
-    let globex = app.organisation("Globex").await;
-    let eve = app
-        .user(globex, BuiltInRole::Member, "eve@globex.test")
-        .await;
+    let eve = app.stranger().await;
     let quinn = app
         .user(
             ada.organisation,

@@ -451,13 +451,7 @@ async fn a_value_that_makes_no_sense_is_named_and_nothing_is_set() {
 async fn nobody_sets_what_another_organisation_keeps_to() {
     let (app, _, admin) = TestApp::start().with_admin().await;
     let nora = app.member().await;
-    let ada = app
-        .user(
-            nora.organisation,
-            BuiltInRole::Administrator,
-            "ada@acme.test",
-        )
-        .await;
+    let ada = app.administrator_beside(&nora).await;
     let globex = app.organisation("Globex").await;
     let manager = app.browser_of(&ada).await;
     // Who names no organisation means the own one.

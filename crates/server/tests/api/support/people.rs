@@ -102,6 +102,19 @@ impl TestApp {
         self.user_with(organisation, role, email, false).await
     }
 
+    /// Makes Ada, the Administrator of somebody's organisation.
+    pub(crate) async fn administrator_beside(&self, person: &Person) -> Person {
+        let role = BuiltInRole::Administrator;
+        self.user(person.organisation, role, "ada@acme.test").await
+    }
+
+    /// Makes Eve, a Member of another organisation.
+    pub(crate) async fn stranger(&self) -> Person {
+        let globex = self.organisation("Globex").await;
+        let role = BuiltInRole::Member;
+        self.user(globex, role, "eve@globex.test").await
+    }
+
     /// Makes a user whose password must be changed first.
     pub(crate) async fn newcomer(
         &self,
