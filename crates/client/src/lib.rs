@@ -10,8 +10,6 @@ compile_error!(
 );
 
 pub mod app;
-#[cfg(feature = "ssr")]
-mod audit_lines;
 mod browser;
 mod components;
 mod pages;

@@ -1,9 +1,5 @@
-//! One page per file: load, then compose. Those for the server alone are pages without scripts, see `plain`.
+//! One page per file: load, then compose. Pages without scripts are in `plain`.
 
-#[cfg(feature = "ssr")]
-pub(crate) mod audit;
-#[cfg(feature = "ssr")]
-pub(crate) mod end_many;
 pub(crate) mod end_own_session;
 pub(crate) mod end_own_sessions;
 pub(crate) mod end_session;
@@ -11,10 +7,6 @@ pub(crate) mod forgot_password;
 pub(crate) mod home;
 pub(crate) mod my_sessions;
 pub(crate) mod not_found;
-#[cfg(feature = "ssr")]
-pub(crate) mod policy;
-#[cfg(feature = "ssr")]
-pub(crate) mod rename_session;
 pub(crate) mod security;
 pub(crate) mod session;
 pub(crate) mod sessions;

@@ -2,13 +2,18 @@
 //! renders alone, so that nobody downloads for them what only administrators see: the bundle knows nothing of
 //! them, and they work the same everywhere.
 
+mod audit;
+mod audit_lines;
 mod confirm_user;
 mod edit_user;
+mod end_many;
 mod locked;
 mod new_user;
 mod organisation;
 mod organisations;
 mod parts;
+mod policy;
+mod rename_session;
 mod role;
 mod roles;
 mod user;
@@ -22,11 +27,7 @@ use rollcall_core::Surroundings;
 
 use crate::app::document_title;
 use crate::components::layout::Layout;
-use crate::pages::audit::AuditPage;
-use crate::pages::end_many::EndManyPage;
 use crate::pages::not_found::NotFoundPage;
-use crate::pages::policy::PolicyPage;
-use crate::pages::rename_session::RenameSessionPage;
 use crate::ui::clock::provide_clock;
 use crate::ui::toast::provide_toasts;
 
@@ -48,10 +49,10 @@ pub(crate) fn PlainApp() -> impl IntoView {
         <Router>
             <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
-                    <Route path=path!("/sessions/ending/:id") view={EndManyPage as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/account/sessions/:id/rename") view={RenameSessionPage as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/policy") view={PolicyPage as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/audit") view={AuditPage as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/sessions/ending/:id") view={end_many::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/account/sessions/:id/rename") view={rename_session::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/policy") view={policy::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/audit") view={audit::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/users") view={users::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/users/new") view={new_user::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/users/locked") view={locked::page as Page} ssr=SsrMode::Async />

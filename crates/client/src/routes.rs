@@ -1,6 +1,6 @@
 //! Where every page is: the one place that builds a path.
 
-use rollcall_core::{SessionQuery, query};
+use rollcall_core::{PageSize, SessionQuery, query};
 
 /// Signing in.
 pub const SIGN_IN: &str = "/sign-in";
@@ -124,6 +124,24 @@ pub fn without_page(text: &str) -> String {
     without(text, &["page=", "page_size="])
 }
 
+/// A page of a list, whose query has none yet.
+pub fn page_of(path: &str, query: &str, page: u32, page_size: u32) -> String {
+    let mut pairs = Vec::new();
+    if page > 1 {
+        pairs.push(("page", page.to_string()));
+    }
+    if page_size != PageSize::default().get() {
+        pairs.push(("page_size", page_size.to_string()));
+    }
+    let paging = query::write(&pairs);
+    let joint = if query.is_empty() || paging.is_empty() {
+        ""
+    } else {
+        "&"
+    };
+    with_query(path, &[query, joint, &paging].concat())
+}
+
 /// The file that holds what a list shows, all pages of it. It has an order of its own.
 pub fn export(path: &str, text: &str, format: &str) -> String {
     let start = format!("/api/v1{path}/export?format={format}");
@@ -181,6 +199,21 @@ mod tests {
         assert_eq!(
             export("/audit", "", "ndjson"),
             "/api/v1/audit/export?format=ndjson"
+        );
+    }
+
+    #[test]
+    fn a_page_has_the_address_that_its_query_writes() {
+        let query = SessionQuery::parse("q=a%26b&sort=-name&page=3&page_size=20").unwrap();
+        let rest = without_page(&query.to_query());
+        assert_eq!(page_of(SESSIONS, &rest, 3, 20), sessions(&query));
+        assert_eq!(
+            page_of(SESSIONS, &rest, 1, 10),
+            "/sessions?q=a%26b&sort=-name"
+        );
+        assert_eq!(
+            page_of(SESSIONS, &without_page("page=3"), 1, 10),
+            "/sessions"
         );
     }
 

@@ -4,6 +4,8 @@
 
 #[cfg(feature = "ssr")]
 mod people;
+#[cfg(feature = "ssr")]
+mod rules;
 
 use std::pin::Pin;
 
@@ -21,13 +23,15 @@ use serde::{Deserialize, Serialize};
 
 // The bodies of server functions are compiled on the server only, and so is what only they use.
 #[cfg(feature = "ssr")]
-use on_server::{AuditQuery, Field, Problem, SessionQuery, id, place, routes};
+use on_server::{AuditQuery, Field, Problem, SessionQuery, id, routes};
 
 #[cfg(feature = "ssr")]
 pub(crate) use people::*;
+#[cfg(feature = "ssr")]
+pub(crate) use rules::*;
 
 #[cfg(feature = "ssr")]
-pub(crate) use on_server::backend;
+pub(crate) use on_server::{backend, place};
 
 /// An error as it crosses from the server: a closed list without free text, since a plain form carries
 /// it in the address.
@@ -144,7 +148,7 @@ mod on_server {
     }
 
     /// Whose policy: empty for what is not named.
-    pub(super) fn place(organisation: &str, role: String) -> Rpc<PolicyPlace> {
+    pub(crate) fn place(organisation: &str, role: String) -> Rpc<PolicyPlace> {
         Ok(PolicyPlace {
             organisation: match organisation {
                 "" => None,
@@ -420,114 +424,8 @@ pub async fn preview_end(
     Ok(there)
 }
 
-/// See `Backend::end_previewed`.
-#[server(prefix = "/rpc", endpoint = "end_previewed", output = Answer)]
-pub async fn end_previewed(preview: String, reason: Option<String>) -> Rpc<model::EndRun> {
-    let backend = backend()?;
-    let run = backend
-        .end_previewed(id(&preview, Field::Preview)?, reason)
-        .await?;
-    backend.redirect(&routes::end_many(&preview));
-    Ok(run)
-}
-
-/// See `Backend::end_progress`.
-#[server(prefix = "/rpc", endpoint = "end_progress", output = Answer)]
-pub async fn end_progress(preview: String) -> Rpc<model::EndRun> {
-    Ok(backend()?
-        .end_progress(id(&preview, Field::Preview)?)
-        .await?)
-}
-
-/// See `Backend::end_all`.
-#[server(prefix = "/rpc", endpoint = "end_all", output = Answer)]
-pub async fn end_all(
-    scope: String,
-    #[server(default)] target: String,
-    reason: Option<String>,
-    go: Option<bool>,
-) -> Rpc<EndResult> {
-    let backend = backend()?;
-    let scope = match scope.as_str() {
-        "user" => model::EndAllScope::User(id(&target, Field::Id)?),
-        "organisation" => model::EndAllScope::Organisation(id(&target, Field::Id)?),
-        "installation" => model::EndAllScope::Installation,
-        _ => return Err(RpcError(Error::Invalid(Field::Scope, Problem::NotOffered))),
-    };
-    let result = backend.end_all(scope, reason).await?;
-    if go == Some(true) {
-        backend.redirect(if result.signed_out {
-            routes::SIGN_IN
-        } else {
-            routes::SESSIONS
-        });
-    }
-    Ok(result)
-}
-
-/// See `Backend::policy`.
-#[server(prefix = "/rpc", endpoint = "policy", output = Answer)]
-pub async fn policy(
-    #[server(default)] organisation: String,
-    #[server(default)] role: String,
-) -> Rpc<model::Policy> {
-    Ok(backend()?.policy(place(&organisation, role)?).await?)
-}
-
-/// See `Backend::preview_policy`.
-#[server(prefix = "/rpc", endpoint = "preview_policy", output = Answer)]
-pub async fn preview_policy(
-    #[server(default)] organisation: String,
-    #[server(default)] role: String,
-    #[server(default)] most_sessions: u32,
-) -> Rpc<u64> {
-    Ok(backend()?
-        .preview_policy(place(&organisation, role)?, most_sessions)
-        .await?)
-}
-
-/// See `Backend::set_policy`. A plain form sends every rule by its name; an empty value takes it away.
-#[server(prefix = "/rpc", endpoint = "set_policy", output = Answer)]
-pub async fn set_policy(
-    #[server(default)] organisation: String,
-    #[server(default)] role: String,
-    #[server(default)] values: std::collections::BTreeMap<String, String>,
-) -> Rpc<model::Policy> {
-    let backend = backend()?;
-    let values = values
-        .iter()
-        .map(|(name, value)| {
-            let rule = model::Rule::from_name(name)
-                .ok_or(RpcError(Error::Invalid(Field::Other, Problem::Unknown)))?;
-            let value = match value.trim() {
-                "" => None,
-                number => {
-                    let number = number
-                        .parse()
-                        .map_err(|_| RpcError(Error::Invalid(rule.field(), Problem::Malformed)))?;
-                    Some(rule.check(number)?)
-                }
-            };
-            Ok((rule, value))
-        })
-        .collect::<Rpc<_>>()?;
-    let there = routes::policy_saved(&organisation, &role);
-    let policy = backend
-        .set_policy(place(&organisation, role)?, values)
-        .await?;
-    backend.redirect(&there);
-    Ok(policy)
-}
-
 /// See `Backend::list_audit`.
 #[server(prefix = "/rpc", endpoint = "list_audit", output = Answer)]
 pub async fn list_audit(#[server(default)] query: String) -> Rpc<Page<AuditEvent>> {
     Ok(backend()?.list_audit(AuditQuery::parse(&query)?).await?)
-}
-
-/// The same in words, as the page shows it.
-#[server(prefix = "/rpc", endpoint = "audit_lines", output = Answer)]
-pub async fn audit_lines(#[server(default)] query: String) -> Rpc<Page<model::AuditLine>> {
-    let page = backend()?.list_audit(AuditQuery::parse(&query)?).await?;
-    Ok(crate::audit_lines::page(page))
 }

@@ -126,31 +126,3 @@ pub struct AuditEvent {
     /// The request's id, as in the log and in problem documents.
     pub request_id: String,
 }
-
-/// An event as the page shows it: the server has written it in words, so that the browser need not know how.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct AuditLine {
-    /// When.
-    pub at: Timestamp,
-    /// What happened, as one sentence.
-    pub text: String,
-    /// How it went, in a word or two.
-    pub outcome: String,
-    /// The class of the tag around `outcome`.
-    pub tone: String,
-    /// The caller's address; empty for the command line and the server itself.
-    pub ip: String,
-    /// Everything else about it.
-    pub facts: Vec<AuditFact>,
-}
-
-/// One more thing about an event.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct AuditFact {
-    /// What it is.
-    pub label: String,
-    /// What it says.
-    pub text: String,
-    /// Links that go with it: what each says, and its path.
-    pub links: Vec<(String, String)>,
-}

@@ -31,7 +31,7 @@ pub mod words;
 pub mod zone;
 
 pub use address::AddressRange;
-pub use audit::{AuditAction, AuditEvent, AuditFact, AuditLine, AuditOutcome};
+pub use audit::{AuditAction, AuditEvent, AuditOutcome};
 pub use audit_query::{AuditQuery, Who};
 pub use backend::{Answer, Backend};
 pub use error::{Error, Field, Problem};

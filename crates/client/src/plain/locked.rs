@@ -3,12 +3,11 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
-use rollcall_core::{
-    Page, PageNumber, PageSize, User, UserFilter, UserQuery, UserSort, UserSortKey, UserState,
-};
+use rollcall_core::{Page, User, UserFilter, UserQuery, UserSort, UserSortKey, UserState};
 
 use super::parts::{
-    as_of, backend, empty, failed, pager, roles_cell, search, sees_all, table, when_there, who,
+    Foot, as_of, backend, empty, failed, pager, roles_cell, search, sees_all, table, when_there,
+    who,
 };
 use crate::routes;
 use crate::rpc::UnlockUser;
@@ -58,22 +57,10 @@ fn show(list: Page<User>) -> AnyView {
             .iter()
             .map(|user| row(user, everywhere))
             .collect_view();
-        let page_size = PageSize::new(list.page_size).unwrap_or_default();
-        let address = |number| {
-            let page = PageNumber::new(number).unwrap_or_default();
-            routes::with_query(
-                routes::LOCKED,
-                &UserQuery {
-                    page,
-                    page_size,
-                    ..UserQuery::default()
-                }
-                .to_query(),
-            )
-        };
+        let foot = Foot::of(&list, routes::LOCKED, "");
         view! {
             {table("Locked users", headings.into_any(), rows.into_any())}
-            {pager((routes::LOCKED, String::new()), list.total, list.page, list.page_size, address)}
+            {pager(foot)}
         }
         .into_any()
     };

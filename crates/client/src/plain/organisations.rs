@@ -3,9 +3,11 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
-use rollcall_core::{NameQuery, Organisation, Page, PageNumber, words};
+use rollcall_core::{NameQuery, Organisation, Page, words};
 
-use super::parts::{as_of, backend, counted, empty, failed, pager, search, table, when_there};
+use super::parts::{
+    Foot, as_of, backend, counted, empty, failed, pager, search, table, when_there,
+};
 use crate::routes;
 use crate::rpc::CreateOrganisation;
 use crate::ui::clock::ExactTime;
@@ -45,16 +47,10 @@ fn show(list: Page<Organisation>, query: NameQuery) -> AnyView {
             <th scope="col"><span class="visually-hidden">"Actions"</span></th>
         };
         let rows = list.items.iter().map(row).collect_view();
-        let there = |number| {
-            let page = PageNumber::new(number).unwrap_or_default();
-            address(&NameQuery {
-                page,
-                ..query.clone()
-            })
-        };
+        let foot = Foot::of(&list, routes::ORGANISATIONS, &query.to_query());
         view! {
             {table("Organisations", headings.into_any(), rows.into_any())}
-            {pager((routes::ORGANISATIONS, query.to_query()), list.total, list.page, list.page_size, there)}
+            {pager(foot)}
         }
         .into_any()
     };

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_url};
-use rollcall_core::{Backend, Error, Field, NameQuery, PageSize, Permission, Reach, User, words};
+use rollcall_core::{
+    Backend, Error, Field, NameQuery, Page, PageSize, Permission, Reach, User, words,
+};
 
 use crate::app::use_surroundings;
 use crate::components::error_view::{ErrorNotice, ErrorPage};
@@ -143,16 +145,48 @@ pub(super) fn roles_cell(user: &User) -> AnyView {
         .into_any()
 }
 
-/// The foot of a list: how many there are, rows on a page, and the way to every page. `list` is the path and the
-/// query of the list, `address` makes the address of a page.
-pub(super) fn pager(
-    (path, query): (&str, String),
-    total: u64,
+/// What the foot of a list needs to know.
+pub(super) struct Foot {
+    path: String,
+    /// The query of the list, without its page.
+    query: String,
     page: u32,
     page_size: u32,
-    address: impl Fn(u32) -> String,
-) -> AnyView {
+    total: u64,
+    exact: bool,
+}
+
+impl Foot {
+    /// The foot of this page of a list at `path`, asked for by `query`.
+    pub(super) fn of<T>(list: &Page<T>, path: &str, query: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            query: routes::without_page(query),
+            page: list.page,
+            page_size: list.page_size,
+            total: list.total,
+            exact: list.total_is_exact,
+        }
+    }
+}
+
+/// The foot of a list: how many there are, rows on a page, and the way to every page.
+pub(super) fn pager(foot: Foot) -> AnyView {
+    let Foot {
+        path,
+        query,
+        page,
+        page_size,
+        total,
+        exact,
+    } = foot;
     let pages = total.div_ceil(u64::from(page_size.max(1))).max(1);
+    let address = |number: u32| routes::page_of(&path, &query, number, page_size);
+    let counted = counted(total, "item", "items");
+    let counted = match exact {
+        true => format!("Total {counted}"),
+        false => format!("More than {counted}"),
+    };
     let step = |label: &'static str, sign: &'static str, number: u32, there: bool| match there {
         true => {
             view! { <a href=address(number) aria-label=label title=label>{sign}</a> }.into_any()
@@ -182,15 +216,13 @@ pub(super) fn pager(
                 {step("Previous page", "‹", page.saturating_sub(1).clamp(1, last), page > 1)}
                 {numbers}
                 {step("Next page", "›", page.saturating_add(1), page < last)}
-                {step("Last page", "»", last, page < last)}
+                {step("Last page", "»", last, page < last && exact)}
             </nav>
         }
     });
-    // All of the query but the page and what the form itself asks.
     let hidden = rollcall_core::query::pairs(&query)
         .unwrap_or_default()
         .into_iter()
-        .filter(|(name, _)| name != "page" && name != "page_size")
         .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
         .collect_view();
     let sizes = PageSize::OFFERED
@@ -198,7 +230,7 @@ pub(super) fn pager(
         .collect_view();
     let size = (total > u64::from(PageSize::default().get())).then(|| {
         view! {
-            <form method="get" action=path.to_owned() class="inline">
+            <form method="get" action=path.clone() class="inline">
                 {hidden}
                 <label>
                     <span class="visually-hidden">"Rows per page"</span>
@@ -210,7 +242,7 @@ pub(super) fn pager(
     });
     view! {
         <div class="pager">
-            <span class="num">"Total "{counted(total, "item", "items")}</span>
+            <span class="num">{counted}</span>
             <span class="grow"></span>
             {size}
             {links}

@@ -3,10 +3,10 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
-use rollcall_core::{NameQuery, Page, PageNumber, Permission, Reach, Role, words};
+use rollcall_core::{NameQuery, Page, Permission, Reach, Role, words};
 
 use super::parts::{
-    as_of, backend, counted, empty, failed, may, pager, search, sees_all, table, when_there,
+    Foot, as_of, backend, counted, empty, failed, may, pager, search, sees_all, table, when_there,
 };
 use crate::routes;
 use crate::rpc::{DeleteRole, EditRole};
@@ -47,20 +47,10 @@ fn show(list: Page<Role>, query: NameQuery) -> AnyView {
             .iter()
             .map(|role| row(role, everywhere))
             .collect_view();
-        let address = |number| {
-            let page = PageNumber::new(number).unwrap_or_default();
-            routes::with_query(
-                routes::ROLES,
-                &NameQuery {
-                    page,
-                    ..query.clone()
-                }
-                .to_query(),
-            )
-        };
+        let foot = Foot::of(&list, routes::ROLES, &query.to_query());
         view! {
             {table("Roles", headings.into_any(), rows.into_any())}
-            {pager((routes::ROLES, query.to_query()), list.total, list.page, list.page_size, address)}
+            {pager(foot)}
         }
         .into_any()
     };

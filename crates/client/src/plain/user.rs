@@ -9,8 +9,8 @@ use rollcall_core::{
 
 use super::edit_user::edit_form;
 use super::parts::{
-    all, as_of, backend, counted, empty, failed, may, pager, part, search, sees_all, state_tags,
-    table, when_there,
+    Foot, all, as_of, backend, counted, empty, failed, may, pager, part, search, sees_all,
+    state_tags, table, when_there,
 };
 use crate::components::session_facts::StateTag;
 use crate::routes;
@@ -218,16 +218,10 @@ fn session_list(user: &User, page: Page<Session>, query: &SessionQuery) -> AnyVi
             all,
         )
     } else {
-        let there = |number| {
-            let page = PageNumber::new(number).unwrap_or_default();
-            address(&SessionQuery {
-                page,
-                ..query.clone()
-            })
-        };
+        let foot = Foot::of(&page, &path, &query.to_query());
         view! {
             {table("Sessions", headings.into_any(), rows.into_any())}
-            {pager((&path, query.to_query()), page.total, page.page, page.page_size, there)}
+            {pager(foot)}
         }
         .into_any()
     };

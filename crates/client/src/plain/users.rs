@@ -8,8 +8,8 @@ use rollcall_core::{
 };
 
 use super::parts::{
-    all, as_of, backend, empty, may, options, pager, roles_cell, search, sees_all, state_tags,
-    table, when_there, who,
+    Foot, all, as_of, backend, empty, may, options, pager, roles_cell, search, sees_all,
+    state_tags, table, when_there, who,
 };
 use crate::routes;
 use crate::ui::clock::TimeAgo;
@@ -210,16 +210,10 @@ fn rows(list: &Page<User>, query: &UserQuery) -> AnyView {
         .iter()
         .map(|user| row(user, everywhere, active))
         .collect_view();
-    let page = |number| {
-        let page = PageNumber::new(number).unwrap_or_default();
-        address(&UserQuery {
-            page,
-            ..query.clone()
-        })
-    };
+    let foot = Foot::of(list, routes::USERS, &query.to_query());
     view! {
         {table("Users", headings.into_any(), rows.into_any())}
-        {pager((routes::USERS, query.to_query()), list.total, list.page, list.page_size, page)}
+        {pager(foot)}
     }
     .into_any()
 }

@@ -5,7 +5,7 @@ use leptos::html;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_url};
-use rollcall_core::{Page, PageNumber, PageSize, query, words};
+use rollcall_core::{Page, PageSize, query, words};
 
 use crate::routes;
 
@@ -42,28 +42,9 @@ impl Paging {
     fn pages(&self) -> u64 {
         self.total.div_ceil(u64::from(self.page_size)).max(1)
     }
-
-    // As `to_query` writes it: what differs from the start, the page and then its size.
-    fn address(&self, query: String, page: u64, page_size: u32) -> String {
-        let mut text = query;
-        let mut add = |name: &str, value: String| {
-            if !text.is_empty() {
-                text.push('&');
-            }
-            text.push_str(name);
-            text.push_str(&value);
-        };
-        if page != u64::from(PageNumber::default().get()) {
-            add("page=", page.to_string());
-        }
-        if page_size != PageSize::default().get() {
-            add("page_size=", page_size.to_string());
-        }
-        routes::with_query(self.path, &text)
-    }
 }
 
-/// First, last, and two on either side of the current one; `None` for a gap.
+// First, last, and two on either side of the current one; `None` for a gap.
 pub(crate) fn offered(current: u64, pages: u64) -> Vec<Option<u64>> {
     let mut list = Vec::new();
     for page in 1..=pages.min(current + 2).max(1) {
@@ -90,12 +71,9 @@ pub(crate) fn Pager(
     /// Counts all that match, where counting stopped.
     #[prop(optional)]
     count: Option<AnyView>,
-    /// True on pages without scripts, where a choice needs a button to be sent.
-    #[prop(optional)]
-    plain: bool,
 ) -> impl IntoView {
     let (pages, current) = (paging.pages(), u64::from(paging.page));
-    let size = paging.page_size;
+    let (path, size) = (paging.path, paging.page_size);
     // While an answer is on its way the address is ahead of what is shown, and a click must not lose the search.
     let url = use_url();
     let first_search = url.read_untracked().search().to_owned();
@@ -108,9 +86,8 @@ pub(crate) fn Pager(
             routes::without_page(url.search().trim_start_matches('?'))
         }
     });
-    let shown = StoredValue::new(paging.clone());
     let link = move |page: u64, label: String, text: String| {
-        let there = move || shown.with_value(|shown| shown.address(asked.get(), page, size));
+        let there = move || routes::page_of(path, &asked.get(), page32(page), size);
         let here = (page == current && label.starts_with("Page ")).then_some("page");
         view! { <a href=there aria-current=here aria-label=label.clone() title=label data-noscroll>{text}</a> }.into_any()
     };
@@ -151,7 +128,6 @@ pub(crate) fn Pager(
         &paging.query,
         (size != PageSize::default().get()).then_some(size),
     );
-    let path = paging.path;
     let navigate = use_navigate();
     // Forms follow the same links that the numbers do, so that one view has one address.
     let go = StoredValue::new(move |there: String| {
@@ -167,7 +143,7 @@ pub(crate) fn Pager(
             .ok()
             .and_then(PageSize::new)
             .unwrap_or_default();
-        let there = shown.with_value(|shown| shown.address(asked.get_untracked(), 1, rows.get()));
+        let there = routes::page_of(path, &asked.get_untracked(), 1, rows.get());
         go.with_value(|go| go(there));
     };
     let wanted = NodeRef::<html::Input>::new();
@@ -177,9 +153,8 @@ pub(crate) fn Pager(
             .and_then(|field| field.value().parse::<u64>().ok());
         if let Some(page) = page {
             event.prevent_default();
-            let there = shown.with_value(|shown| {
-                shown.address(asked.get_untracked(), page.clamp(1, pages), size)
-            });
+            let page = page32(page.clamp(1, pages));
+            let there = routes::page_of(path, &asked.get_untracked(), page, size);
             go.with_value(|go| go(there));
         }
     };
@@ -197,11 +172,7 @@ pub(crate) fn Pager(
                     <span class="visually-hidden">"Rows per page"</span>
                     <select name="page_size" on:change=resize>{sizes}</select>
                 </label>
-                {if plain {
-                    view! { <button class="button">"Show"</button> }.into_any()
-                } else {
-                    view! { <noscript><button class="button">"Show"</button></noscript> }.into_any()
-                }}
+                <noscript><button class="button">"Show"</button></noscript>
             </form>
             <nav class="pages" aria-label="Pages">
                 {first}
@@ -222,6 +193,11 @@ pub(crate) fn Pager(
             })}
         </div>
     }
+}
+
+// More pages than this nobody has.
+fn page32(page: u64) -> u32 {
+    u32::try_from(page).unwrap_or(u32::MAX)
 }
 
 // What a form of the pager sends along, besides what it asks.
@@ -255,30 +231,5 @@ mod tests {
         assert_eq!(text(1, 4_892), "1 2 3 … 4892");
         assert_eq!(text(50, 100), "1 … 48 49 50 51 52 … 100");
         assert_eq!(text(100, 100), "1 … 98 99 100");
-    }
-
-    #[test]
-    fn a_page_has_the_address_that_its_query_writes() {
-        let query =
-            rollcall_core::SessionQuery::parse("q=a%26b&sort=-name&page=3&page_size=20").unwrap();
-        let page = Page::<()> {
-            items: Vec::new(),
-            total: 100,
-            total_is_exact: true,
-            page: 3,
-            page_size: 20,
-            as_of: rollcall_core::Timestamp(0),
-        };
-        let paging = Paging::of("/sessions", &query.to_query(), &page);
-        assert_eq!(
-            paging.address(paging.query.clone(), 3, 20),
-            routes::sessions(&query)
-        );
-        assert_eq!(
-            paging.address(paging.query.clone(), 1, 10),
-            "/sessions?q=a%26b&sort=-name"
-        );
-        let start = Paging::of("/sessions", "page=3", &page);
-        assert_eq!(start.address(start.query.clone(), 1, 10), "/sessions");
     }
 }

@@ -218,7 +218,6 @@ async fn signing_out_closes_every_door() {
         "list_sessions",
         "session_stats",
         "list_audit",
-        "audit_lines",
         "end_own_sessions",
     ] {
         let replay = app.browser();

@@ -464,7 +464,6 @@ async fn every_role_may_do_the_same_by_both_doors() {
             ("/api/v1/sessions", "count_sessions"),
             ("/api/v1/sessions/stats", "session_stats"),
             ("/api/v1/audit", "list_audit"),
-            ("/api/v1/audit", "audit_lines"),
             ("/api/v1/me", "me"),
             ("/api/v1/me/sessions", "list_own_sessions"),
         ] {

@@ -1,39 +1,31 @@
-//! Another name for one of one's own sessions. A plain form, with scripts and without.
+//! Another name for one of one's own sessions.
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 use rollcall_core::{Error, Field, Session};
 
-use super::id_in_path;
-use crate::components::error_view::{ErrorNotice, ErrorPage, field_error, other_error};
+use super::parts::{backend, part, when_there};
+use crate::components::error_view::{ErrorNotice, field_error, other_error};
 use crate::routes;
 use crate::rpc::{self, RenameOwnSession};
-use crate::ui::loading::Loaded;
 
-/// Asks for the name.
-#[component]
-pub(crate) fn RenameSessionPage() -> AnyView {
-    let id = id_in_path();
-    let session = rpc::load(move || (id.get(), 0), rpc::find_own_session);
-    let failure = rpc::failure(RenameOwnSession::url());
-    let content = move || async move {
-        match session.await {
-            Ok(session) => ask(&session, failure),
-            Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
+pub(super) fn page() -> AnyView {
+    when_there(|| {
+        let (id, backend) = (part("id"), backend());
+        async move {
+            let id = id.parse().map_err(|_| Error::NotFound)?;
+            Ok(ask(&backend?.find_own_session(id).await?))
         }
-    };
-    view! {
-        <Title text="Rename a session" />
-        <Loaded content />
-    }
-    .into_any()
+    })
 }
 
-fn ask(session: &Session, failure: Option<Error>) -> AnyView {
+fn ask(session: &Session) -> AnyView {
+    let failure = rpc::failure(RenameOwnSession::url());
     let wrong = field_error(failure, Field::Name, "Session name");
     let other = failure.filter(|_| other_error(failure, &[Field::Name]).is_some());
     view! {
+        <Title text="Rename a session" />
         <section class="panel card">
             <h1>"Rename this session"</h1>
             {other.map(|error| view! { <ErrorNotice error /> })}

@@ -1,61 +1,43 @@
-//! The confirmation before ending many sessions, and then how far that has come. It is a page without
-//! scripts: what ends this much deserves one, and its address can be looked at again.
+//! The confirmation before ending many sessions, and then how far that has come. Its address can be looked at again.
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 use rollcall_core::{EndRun, EndStage, Error, words};
 
-use super::id_in_path;
+use super::parts::{backend, counted, failed, part, when_there};
 use crate::app::use_surroundings;
-use crate::components::error_view::{ErrorNotice, ErrorPage};
 use crate::routes;
-use crate::rpc::{self, EndPreviewed};
-use crate::ui::loading::Loaded;
+use crate::rpc::EndPreviewed;
 
-/// Asks with what was counted, and tells what was done.
-#[component]
-pub(crate) fn EndManyPage() -> AnyView {
-    let id = id_in_path();
-    let run = rpc::load(move || (id.get(), 0), rpc::end_progress);
-    let failure = rpc::failure(EndPreviewed::url());
-    let zone = StoredValue::new(use_surroundings().zone);
-    let content = move || async move {
-        match run.await {
-            Ok(run) => {
-                let until = zone.with_value(|zone| {
-                    format!("{} {}", zone.time_of_day(run.expires_at), zone.name)
-                });
-                show(run, until, failure)
-            }
-            Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
+pub(super) fn page() -> AnyView {
+    when_there(|| {
+        let (id, backend) = (part("id"), backend());
+        async move {
+            let id = id.parse().map_err(|_| Error::NotFound)?;
+            Ok(show(&backend?.end_progress(id).await?))
         }
-    };
-    view! {
-        <Title text="End sessions" />
-        <Loaded content />
-    }
-    .into_any()
+    })
 }
 
-fn show(run: EndRun, until: String, failure: Option<Error>) -> AnyView {
-    let failure = failure.map(|error| view! { <ErrorNotice error /> });
+fn show(run: &EndRun) -> AnyView {
     let (heading, content) = match run.stage {
         EndStage::Preview if run.sessions == 0 => (
             "There is nothing to end".to_owned(),
             view! { <p>"No active session was chosen, or none matches but the one that you are using."</p> }.into_any(),
         ),
-        EndStage::Preview => (format!("End {}?", sessions(run.sessions)), ask(&run, until)),
-        EndStage::Running => (format!("Ending {}", sessions(run.sessions)), progress(&run)),
-        EndStage::Finished => (format!("Ended {}", sessions(run.ended)), summary(&run)),
+        EndStage::Preview => (format!("End {}?", sessions(run.sessions)), ask(run)),
+        EndStage::Running => (format!("Ending {}", sessions(run.sessions)), progress(run)),
+        EndStage::Finished => (format!("Ended {}", sessions(run.ended)), summary(run)),
     };
     let back = (run.stage != EndStage::Preview || run.sessions == 0).then(|| {
         view! { <div class="acts"><a href=routes::SESSIONS class="button">"Back to all sessions"</a></div> }
     });
     view! {
+        <Title text="End sessions" />
         <section class="panel card">
             <h1>{heading}</h1>
-            {failure}
+            {failed(EndPreviewed::url())}
             {content}
             {back}
         </section>
@@ -63,7 +45,9 @@ fn show(run: EndRun, until: String, failure: Option<Error>) -> AnyView {
     .into_any()
 }
 
-fn ask(run: &EndRun, until: String) -> AnyView {
+fn ask(run: &EndRun) -> AnyView {
+    let zone = use_surroundings().zone;
+    let until = format!("{} {}", zone.time_of_day(run.expires_at), zone.name);
     let administrators = (run.administrators > 0).then(|| {
         let text = match run.administrators {
             1 => "One of these users is an administrator.".to_owned(),
@@ -130,15 +114,9 @@ fn number(count: u64) -> String {
 }
 
 fn sessions(count: u64) -> String {
-    match count {
-        1 => "1 session".to_owned(),
-        many => format!("{} sessions", number(many)),
-    }
+    counted(count, "session", "sessions")
 }
 
 fn users(count: u64) -> String {
-    match count {
-        1 => "1 user".to_owned(),
-        many => format!("{} users", number(many)),
-    }
+    counted(count, "user", "users")
 }

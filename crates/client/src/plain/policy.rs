@@ -5,13 +5,12 @@ use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 use leptos_router::params::ParamsMap;
-use rollcall_core::{BuiltInRole, Error, Permission, Policy, PolicySource, Reach, Rule, words};
+use rollcall_core::{BuiltInRole, Error, Permission, Policy, PolicySource, Role, Rule, words};
 
+use super::parts::{all, backend, failed, may, options, sees_all, when_there};
 use crate::app::use_surroundings;
-use crate::components::error_view::{ErrorNotice, ErrorPage};
 use crate::routes;
 use crate::rpc::{self, SetPolicy};
-use crate::ui::loading::Loaded;
 
 const TIMEOUTS: [Rule; 4] = [
     Rule::IdleTimeout,
@@ -27,105 +26,137 @@ const LIMITS: [Rule; 4] = [
 ];
 const PASSWORDS: [Rule; 3] = [Rule::LockAfter, Rule::UnlockAfter, Rule::PasswordMinLength];
 
-/// The policy page.
-#[component]
-pub(crate) fn PolicyPage() -> AnyView {
-    let surroundings = use_surroundings();
-    let viewer = surroundings.viewer;
-    let may = viewer
-        .as_ref()
-        .is_some_and(|viewer| viewer.may(Permission::PolicyManage));
-    if viewer.is_some() && !may {
-        return view! { <ErrorPage error=Error::Forbidden /> }.into_any();
-    }
-    let everywhere = viewer
-        .as_ref()
-        .is_some_and(|viewer| viewer.reach == Reach::All);
-    let home = StoredValue::new(viewer.map(|viewer| viewer.organisation));
-    let query = use_query_map();
-    let asked = move |name: &str| query.read().get(name).unwrap_or_default();
-    let policy = rpc::load(
-        move || (routes::policy(&asked("organisation"), &asked("role")), 0),
-        move |_| rpc::policy(asked("organisation"), asked("role")),
-    );
-    let saved = move || asked("saved") == "true";
-    let failure = rpc::failure(SetPolicy::url());
-    let content = move || {
-        let place = (asked("organisation"), asked("role"));
-        let typed = query.get();
-        let most = typed
-            .get("values[most_sessions]")
-            .and_then(|most| most.parse().ok());
+/// Whose policy is asked for: empty for what is not named.
+struct Asked {
+    organisation: String,
+    role: String,
+}
+
+/// Who can be asked about.
+struct Choices {
+    organisations: Vec<(String, String)>,
+    roles: Vec<(String, String)>,
+}
+
+pub(super) fn page() -> AnyView {
+    when_there(|| {
+        let typed = use_query_map().get_untracked();
+        let part = |name: &str| typed.get(name).unwrap_or_default();
+        let asked = Asked {
+            organisation: part("organisation"),
+            role: part("role"),
+        };
+        let most = part("values[most_sessions]").parse().ok();
+        let (backend, manages) = (backend(), may(Permission::PolicyManage));
+        let (everywhere, home) = (sees_all(), use_surroundings().viewer);
         async move {
+            let Some(home) = home.filter(|_| manages) else {
+                return Err(Error::Forbidden);
+            };
+            let backend = backend?;
+            let organisations = match everywhere {
+                true => {
+                    let all = backend.list_organisations(all()).await?.items;
+                    all.into_iter()
+                        .map(|home| (home.id.to_string(), home.name))
+                        .collect()
+                }
+                false => vec![(home.organisation.id.to_string(), home.organisation.name)],
+            };
+            let roles = match home.permissions.has(Permission::UsersView) {
+                true => backend.list_roles(all()).await?.items,
+                false => Vec::new(),
+            };
+            let choices = Choices {
+                organisations,
+                roles: offered(roles, &asked.organisation),
+            };
+            let place =
+                rpc::place(&asked.organisation, asked.role.clone()).map_err(|error| error.0)?;
+            // A role of everybody would be one of several organisations.
+            if everywhere && place.organisation.is_none() && place.role.is_some() {
+                let notice = view! { <p class="notice failed" role="alert">"Choose an organisation too: a role is looked at inside one."</p> };
+                return Ok(frame(&asked, choices, notice.into_any()));
+            }
             let over = match most {
-                Some(most) => rpc::preview_policy(place.0.clone(), place.1.clone(), most)
-                    .await
-                    .ok(),
+                Some(most) => Some(backend.preview_policy(place.clone(), most).await?),
                 None => None,
             };
-            match policy.await {
-                Ok(policy) => form(&policy, place, everywhere, &typed, over),
-                Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
-            }
+            let policy = backend.policy(place).await?;
+            Ok(show(&policy, asked, choices, &typed, over))
         }
-    };
-    let places = move || {
-        let (organisation, role) = (asked("organisation"), asked("role"));
-        home.with_value(|home| {
-            let home = home.as_ref()?;
-            let own = home.id.to_string();
-            let everybody = everywhere.then(|| {
-                view! { <option value="" selected=organisation.is_empty()>"Everybody"</option> }
-            });
-            let roles = BuiltInRole::ALL
-                .map(|known| view! { <option value=known.key() selected=role == known.key()>{known.name()}</option> })
-                .collect_view();
-            Some(view! {
-                <form method="get" action=routes::POLICY class="inline">
-                    <label>
-                        "For "
-                        <select name="organisation">
-                            {everybody}
-                            <option value=own.clone() selected=organisation == own>{home.name.clone()}</option>
-                        </select>
-                    </label>
-                    <label>
-                        "with the role "
-                        <select name="role">
-                            <option value="">"any"</option>
-                            {roles}
-                        </select>
-                    </label>
-                    <button class="button">"Show"</button>
-                </form>
-            })
+    })
+}
+
+// Built-in roles, and those of the organisation; every own one where none is named yet.
+fn offered(roles: Vec<Role>, organisation: &str) -> Vec<(String, String)> {
+    if roles.is_empty() {
+        return BuiltInRole::ALL
+            .map(|role| (role.key().to_owned(), role.name().to_owned()))
+            .to_vec();
+    }
+    roles
+        .into_iter()
+        .filter(|role| {
+            let home = role.organisation.as_ref();
+            home.is_none_or(|home| organisation.is_empty() || home.id.to_string() == organisation)
         })
+        .map(|role| (role.key.0, role.name))
+        .collect()
+}
+
+fn show(
+    policy: &Policy,
+    asked: Asked,
+    choices: Choices,
+    typed: &ParamsMap,
+    over: Option<u64>,
+) -> AnyView {
+    let saved = (typed.get("saved").as_deref() == Some("true")).then(|| {
+        view! { <p class="notice done" role="status">"Saved. It applies from the next sign-in on."</p> }
+    });
+    let content = view! {
+        {saved}
+        {failed(SetPolicy::url())}
+        {form(policy, &asked, typed, over)}
     };
+    frame(&asked, choices, content.into_any())
+}
+
+fn frame(asked: &Asked, choices: Choices, content: AnyView) -> AnyView {
     view! {
         <Title text="Policy" />
         <div class="head">
             <h1>"Policy"</h1>
             <span class="grow"></span>
-            {places}
+            {places(asked, choices)}
         </div>
         <p class="lead">"What users have to keep to. What is set for a role goes before its organisation, and that before everybody. Changes apply from the next sign-in on; what is open stays open."</p>
-        {move || saved().then(|| view! { <p class="notice done" role="status">"Saved. It applies from the next sign-in on."</p> })}
-        {failure.map(|error| view! { <ErrorNotice error /> })}
-        <Loaded content />
+        {content}
     }
     .into_any()
 }
 
-fn form(
-    policy: &Policy,
-    (organisation, role): (String, String),
-    everywhere: bool,
-    typed: &ParamsMap,
-    over: Option<u64>,
-) -> AnyView {
+fn places(asked: &Asked, choices: Choices) -> AnyView {
+    let everybody = sees_all().then(|| (String::new(), "Everybody".to_owned()));
+    let organisations = everybody.into_iter().chain(choices.organisations).collect();
+    let any = [(String::new(), "any".to_owned())].into_iter();
+    let roles = any.chain(choices.roles).collect();
+    view! {
+        <form method="get" action=routes::POLICY class="inline">
+            <label>"For "<select name="organisation">{options(organisations, &asked.organisation)}</select></label>
+            <label>"with the role "<select name="role">{options(roles, &asked.role)}</select></label>
+            <button class="button">"Show"</button>
+        </form>
+    }
+    .into_any()
+}
+
+fn form(policy: &Policy, asked: &Asked, typed: &ParamsMap, over: Option<u64>) -> AnyView {
+    let (organisation, role) = (asked.organisation.clone(), asked.role.clone());
     // What is set here, and not more widely or not at all, stands in the fields.
     let here = match (organisation.is_empty(), role.is_empty()) {
-        (true, _) if everywhere => PolicySource::Installation,
+        (true, _) if sees_all() => PolicySource::Installation,
         (_, true) => PolicySource::Organisation,
         (_, false) => PolicySource::Role,
     };

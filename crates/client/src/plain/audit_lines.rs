@@ -1,23 +1,37 @@
-//! Audit events as the page shows them. Written on the server: the browser gets words and links, and need not know
-//! of actions.
+//! Audit events in words, with links.
 
-use rollcall_core::{AuditEvent, AuditFact, AuditLine, Page, query};
+use rollcall_core::{AuditEvent, Timestamp, query};
 
 use crate::routes;
 
-/// A page of events in words.
-pub(crate) fn page(page: Page<AuditEvent>) -> Page<AuditLine> {
-    Page {
-        items: page.items.iter().map(line).collect(),
-        total: page.total,
-        total_is_exact: page.total_is_exact,
-        page: page.page,
-        page_size: page.page_size,
-        as_of: page.as_of,
-    }
+/// An event as the page shows it.
+pub(super) struct AuditLine {
+    /// When.
+    pub(super) at: Timestamp,
+    /// What happened, as one sentence.
+    pub(super) text: String,
+    /// How it went, in a word or two.
+    pub(super) outcome: String,
+    /// The class of the tag around `outcome`.
+    pub(super) tone: String,
+    /// The caller's address; empty for the command line and the server itself.
+    pub(super) ip: String,
+    /// Everything else about it.
+    pub(super) facts: Vec<AuditFact>,
 }
 
-fn line(event: &AuditEvent) -> AuditLine {
+/// One more thing about an event.
+pub(super) struct AuditFact {
+    /// What it is.
+    pub(super) label: String,
+    /// What it says.
+    pub(super) text: String,
+    /// Links that go with it: what each says, and its path.
+    pub(super) links: Vec<(String, String)>,
+}
+
+/// An event in words.
+pub(super) fn line(event: &AuditEvent) -> AuditLine {
     let (outcome, tone) = event.outcome_words();
     AuditLine {
         at: event.at,

@@ -1,0 +1,110 @@
+//! The server functions about ending many and about policy, but for the one that the dashboard sends its ticks to.
+//!
+//! Only pages without scripts ask them, see `people`.
+
+use std::collections::BTreeMap;
+
+use leptos::prelude::*;
+use rollcall_core::{self as model, EndResult, Error};
+
+use super::on_server::{Field, Problem, backend, id, place, routes};
+use super::{Answer, Rpc, RpcError};
+
+/// See `Backend::end_previewed`.
+#[server(prefix = "/rpc", endpoint = "end_previewed", output = Answer)]
+pub async fn end_previewed(preview: String, reason: Option<String>) -> Rpc<model::EndRun> {
+    let backend = backend()?;
+    let run = backend
+        .end_previewed(id(&preview, Field::Preview)?, reason)
+        .await?;
+    backend.redirect(&routes::end_many(&preview));
+    Ok(run)
+}
+
+/// See `Backend::end_progress`.
+#[server(prefix = "/rpc", endpoint = "end_progress", output = Answer)]
+pub async fn end_progress(preview: String) -> Rpc<model::EndRun> {
+    Ok(backend()?
+        .end_progress(id(&preview, Field::Preview)?)
+        .await?)
+}
+
+/// See `Backend::end_all`.
+#[server(prefix = "/rpc", endpoint = "end_all", output = Answer)]
+pub async fn end_all(
+    scope: String,
+    #[server(default)] target: String,
+    reason: Option<String>,
+    go: Option<bool>,
+) -> Rpc<EndResult> {
+    let backend = backend()?;
+    let scope = match scope.as_str() {
+        "user" => model::EndAllScope::User(id(&target, Field::Id)?),
+        "organisation" => model::EndAllScope::Organisation(id(&target, Field::Id)?),
+        "installation" => model::EndAllScope::Installation,
+        _ => return Err(RpcError(Error::Invalid(Field::Scope, Problem::NotOffered))),
+    };
+    let result = backend.end_all(scope, reason).await?;
+    if go == Some(true) {
+        backend.redirect(if result.signed_out {
+            routes::SIGN_IN
+        } else {
+            routes::SESSIONS
+        });
+    }
+    Ok(result)
+}
+
+/// See `Backend::policy`.
+#[server(prefix = "/rpc", endpoint = "policy", output = Answer)]
+pub async fn policy(
+    #[server(default)] organisation: String,
+    #[server(default)] role: String,
+) -> Rpc<model::Policy> {
+    Ok(backend()?.policy(place(&organisation, role)?).await?)
+}
+
+/// See `Backend::preview_policy`.
+#[server(prefix = "/rpc", endpoint = "preview_policy", output = Answer)]
+pub async fn preview_policy(
+    #[server(default)] organisation: String,
+    #[server(default)] role: String,
+    #[server(default)] most_sessions: u32,
+) -> Rpc<u64> {
+    Ok(backend()?
+        .preview_policy(place(&organisation, role)?, most_sessions)
+        .await?)
+}
+
+/// See `Backend::set_policy`. A plain form sends every rule by its name; an empty value takes it away.
+#[server(prefix = "/rpc", endpoint = "set_policy", output = Answer)]
+pub async fn set_policy(
+    #[server(default)] organisation: String,
+    #[server(default)] role: String,
+    #[server(default)] values: BTreeMap<String, String>,
+) -> Rpc<model::Policy> {
+    let backend = backend()?;
+    let values = values
+        .iter()
+        .map(|(name, value)| {
+            let rule = model::Rule::from_name(name)
+                .ok_or(RpcError(Error::Invalid(Field::Other, Problem::Unknown)))?;
+            let value = match value.trim() {
+                "" => None,
+                number => {
+                    let number = number
+                        .parse()
+                        .map_err(|_| RpcError(Error::Invalid(rule.field(), Problem::Malformed)))?;
+                    Some(rule.check(number)?)
+                }
+            };
+            Ok((rule, value))
+        })
+        .collect::<Rpc<_>>()?;
+    let there = routes::policy_saved(&organisation, &role);
+    let policy = backend
+        .set_policy(place(&organisation, role)?, values)
+        .await?;
+    backend.redirect(&there);
+    Ok(policy)
+}
