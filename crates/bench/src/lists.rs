@@ -13,8 +13,10 @@ use crate::explain::Explaining;
 use crate::report::{Report, ms, p95};
 use crate::{Args, Part, data};
 
-/// How often each list is asked for.
+/// How often each list is asked for, where there are few of a kind.
 const TIMES: usize = 20;
+/// About so many answers are worth a percentile: where a kind has many lists, each is asked for less often.
+const ANSWERS: usize = 1_200;
 const LIMIT: Duration = Duration::from_millis(50);
 const ORDERS: [&str; 8] = [
     "user",
@@ -234,8 +236,7 @@ async fn ask(
 ) -> Result<(Vec<Duration>, String)> {
     let mut times = Vec::new();
     let mut medians = Vec::new();
-    // Thousands of questions make up for fewer times each.
-    let repeat = if queries.len() > 300 { 3 } else { TIMES };
+    let repeat = (ANSWERS / queries.len()).clamp(3, TIMES);
     for text in queries {
         let query = SessionQuery::parse(text).map_err(|error| anyhow::anyhow!("{error:?}"))?;
         let mut here = Vec::new();

@@ -8,10 +8,8 @@ use rollcall_core::Surroundings;
 
 use crate::components::layout::Layout;
 use crate::pages::{
-    end_own_session::EndOwnSessionPage, end_own_sessions::EndOwnSessionsPage,
-    end_session::EndSessionPage, forgot_password::ForgotPasswordPage, home::HomePage,
-    my_sessions::MySessionsPage, not_found::NotFoundPage, security::SecurityPage,
-    session::SessionPage, sessions::SessionsPage, sign_in::SignInPage,
+    my_sessions::MySessionsPage, not_found::NotFoundPage, session::SessionPage,
+    sessions::SessionsPage, sign_in::SignInPage,
 };
 use crate::ui::clock::provide_clock;
 use crate::ui::toast::provide_toasts;
@@ -77,7 +75,7 @@ fn document<V: IntoView>(with_scripts: bool, body: impl FnOnce() -> V) -> impl I
 /// form of path, not for each page.
 type Page = fn() -> AnyView;
 
-/// All pages. The server puts what surrounds them into the context before it renders, and the browser
+/// The pages that go on in the browser. The server puts what surrounds them into the context before it renders, and the browser
 /// finds it in the document; signing in and out load the document anew.
 #[component]
 pub fn App() -> impl IntoView {
@@ -93,16 +91,10 @@ pub fn App() -> impl IntoView {
         <Router>
             <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
                 <Route path=path!("/sign-in") view={SignInPage as Page} ssr=SsrMode::Async />
-                <Route path=path!("/forgot-password") view={ForgotPasswordPage as Page} ssr=SsrMode::Async />
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
-                    <Route path=path!("/") view={HomePage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions") view={SessionsPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/:id") view={SessionPage as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/sessions/:id/end") view={EndSessionPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions") view={MySessionsPage as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/account/sessions/end") view={EndOwnSessionsPage as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/account/sessions/:id/end") view={EndOwnSessionPage as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/account/security") view={SecurityPage as Page} ssr=SsrMode::Async />
                 </ParentRoute>
             </Routes>
         </Router>

@@ -1,13 +1,7 @@
-//! One page per file: load, then compose. Pages without scripts are in `plain`.
+//! The pages that go on in the browser, one per file: load, then compose. The others are in `plain`.
 
-pub(crate) mod end_own_session;
-pub(crate) mod end_own_sessions;
-pub(crate) mod end_session;
-pub(crate) mod forgot_password;
-pub(crate) mod home;
 pub(crate) mod my_sessions;
 pub(crate) mod not_found;
-pub(crate) mod security;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;

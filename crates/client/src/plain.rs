@@ -1,12 +1,15 @@
-//! Pages without scripts: users, roles, organisations, the audit trail, policy and some confirmations. They are tables, links and forms that the server
-//! renders alone, so that nobody downloads for them what only administrators see: the bundle knows nothing of
-//! them, and they work the same everywhere.
+//! Pages without scripts: everything but signing in and what lists sessions. They are tables, links and forms that the
+//! server renders alone, so that nobody downloads a second copy of them: the bundle knows nothing of them, and they
+//! work the same everywhere.
 
 mod audit;
 mod audit_lines;
 mod confirm_user;
 mod edit_user;
 mod end_many;
+mod end_own_sessions;
+mod end_session;
+mod forgot_password;
 mod locked;
 mod new_user;
 mod organisation;
@@ -16,6 +19,7 @@ mod policy;
 mod rename_session;
 mod role;
 mod roles;
+mod security;
 mod user;
 mod users;
 
@@ -48,8 +52,13 @@ pub(crate) fn PlainApp() -> impl IntoView {
         <Title formatter=document_title />
         <Router>
             <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
+                <Route path=path!("/forgot-password") view={forgot_password::page as Page} ssr=SsrMode::Async />
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
+                    <Route path=path!("/sessions/:id/end") view={end_session::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/ending/:id") view={end_many::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/account/sessions/end") view={end_own_sessions::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/account/sessions/:id/end") view={end_session::own_page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/account/security") view={security::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/:id/rename") view={rename_session::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/policy") view={policy::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/audit") view={audit::page as Page} ssr=SsrMode::Async />

@@ -29,6 +29,7 @@ pub const MY_SESSIONS: &str = "/account/sessions";
 /// Password and time zone.
 pub const SECURITY: &str = "/account/security";
 /// The same, right after the password was changed.
+#[cfg(feature = "ssr")]
 pub const SECURITY_CHANGED: &str = "/account/security?changed=password";
 /// What to do without the password.
 pub const FORGOT_PASSWORD: &str = "/forgot-password";

@@ -40,7 +40,7 @@ pub fn ErrorPage(
             <p>{error.to_string()}</p>
             <WhomToAsk />
             <p class="acts">
-                <a class="button" href="/">"Go to the start page"</a>
+                <a class="button" href="/" rel="external">"Go to the start page"</a>
             </p>
         </section>
     }

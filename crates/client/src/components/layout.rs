@@ -44,11 +44,7 @@ pub fn Layout(children: Children) -> impl IntoView {
             })
         };
         // Pages without scripts are not the router's.
-        let plain = there.starts_with(routes::USERS)
-            || there == routes::ROLES
-            || there == routes::ORGANISATIONS
-            || there == routes::POLICY
-            || there == routes::AUDIT;
+        let plain = ![routes::SESSIONS, routes::MY_SESSIONS].contains(&there);
         view! {
             <a href=there class="item" aria-current=current rel=plain.then_some("external")>
                 <Glyph icon />
@@ -60,7 +56,7 @@ pub fn Layout(children: Children) -> impl IntoView {
         <a class="skip" href="#main" rel="external">"Skip to content"</a>
         <div class="frame">
             <nav class="side" aria-label="Rollcall">
-                <a class="brand" href="/"><Glyph icon=Icon::Brand />"Rollcall"</a>
+                <a class="brand" href="/" rel="external"><Glyph icon=Icon::Brand />"Rollcall"</a>
                 {sees_sessions.then(|| view! { <h2>"Who is on"</h2>{item(routes::SESSIONS, Icon::Sessions, "Sessions")} })}
                 {sees_users.then(|| view! {
                     <h2>"People"</h2>

@@ -114,8 +114,8 @@ fn rows(list: Page<Session>, query: SessionQuery, asked: RwSignal<Option<Session
         {(!ended).then(|| view! { <div class="foot">
             {if others {
                 view! {
-                    <a href=routes::end_own_sessions("others") class="button danger">"End all other sessions"</a>
-                    <a href=routes::end_own_sessions("all") class="button danger">"End all, with this one"</a>
+                    <a href=routes::end_own_sessions("others") rel="external" class="button danger">"End all other sessions"</a>
+                    <a href=routes::end_own_sessions("all") rel="external" class="button danger">"End all, with this one"</a>
                 }
                 .into_any()
             } else {

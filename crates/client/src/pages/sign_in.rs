@@ -118,7 +118,7 @@ pub(crate) fn SignInPage() -> AnyView {
                         {move || if sign_in.pending().get() { "Signing in…" } else { "Sign in" }}
                     </button>
                 </form>
-                <p class="aside"><a href=routes::FORGOT_PASSWORD>"Forgot your password?"</a></p>
+                <p class="aside"><a href=routes::FORGOT_PASSWORD rel="external">"Forgot your password?"</a></p>
             </section>
         </main>
     }

@@ -41,11 +41,33 @@ pub(super) fn prepare() {
 
 type Known = (Extension<Arc<Asked>>, Extension<Arc<RequestBackend>>);
 
-/// A page of the client.
-pub(super) async fn page(
+/// A page that goes on in the browser.
+pub(super) async fn page(known: Known, parameters: RawPathParams, request: Request) -> Response {
+    // A page about a session has its id in the path. What is no id names nothing.
+    let named = parameters
+        .iter()
+        .all(|(_, id)| id.parse::<SessionId>().is_ok());
+    answer(known, named, request, rollcall_client::shell).await
+}
+
+/// A page without scripts: rendered here, and nowhere else.
+pub(super) async fn plain(known: Known, parameters: RawPathParams, request: Request) -> Response {
+    let of_users = request.uri().path().starts_with("/users/");
+    let named = parameters.iter().all(|(name, text)| match name {
+        "act" if !of_users => text == "disable",
+        "act" => rollcall_client::USER_ACTS.contains(&text),
+        "key" => text.parse::<RoleKey>().is_ok(),
+        _ => text.parse::<UserId>().is_ok(),
+    });
+    answer(known, named, request, rollcall_client::plain_shell).await
+}
+
+// A page whose path names something that there can be, or does not.
+async fn answer<V: IntoView + 'static>(
     (Extension(asked), Extension(backend)): Known,
-    parameters: RawPathParams,
+    named: bool,
     request: Request,
+    shell: fn() -> V,
 ) -> Response {
     if let Some(error) = backend.refused() {
         return respond::with(error.into());
@@ -53,16 +75,15 @@ pub(super) async fn page(
     if let Some(elsewhere) = guard(&backend, request.uri().path(), request.uri().query()) {
         return see_other(&elsewhere);
     }
-    // A page about a session has its id in the path. What is no id names nothing.
-    let known = parameters
-        .iter()
-        .all(|(_, id)| id.parse::<SessionId>().is_ok());
+    if let Some(there) = canonical(&backend, request.uri().clone()).await {
+        return see_other(&there);
+    }
     let open = is_open_to(&backend, request.uri().path());
-    let mut response = render(&asked, &backend, request).await;
+    let mut response = render(&asked, &backend, request, shell).await;
     if !open {
         // The page says so in words without asking the service, which would have been the one to refuse.
         *response.status_mut() = StatusCode::FORBIDDEN;
-    } else if !known {
+    } else if !named {
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
     response
@@ -104,38 +125,6 @@ fn is_open_to(backend: &RequestBackend, path: &str) -> bool {
         .is_none_or(|caller| caller.permissions().has(needed))
 }
 
-/// A page without scripts: rendered here, and nowhere else.
-pub(super) async fn plain(
-    (Extension(asked), Extension(backend)): Known,
-    parameters: RawPathParams,
-    request: Request,
-) -> Response {
-    if let Some(error) = backend.refused() {
-        return respond::with(error.into());
-    }
-    if let Some(elsewhere) = guard(&backend, request.uri().path(), request.uri().query()) {
-        return see_other(&elsewhere);
-    }
-    if let Some(there) = canonical(&backend, request.uri().clone()).await {
-        return see_other(&there);
-    }
-    let of_users = request.uri().path().starts_with("/users/");
-    let known = parameters.iter().all(|(name, text)| match name {
-        "act" if !of_users => text == "disable",
-        "act" => rollcall_client::USER_ACTS.contains(&text),
-        "key" => text.parse::<RoleKey>().is_ok(),
-        _ => text.parse::<UserId>().is_ok(),
-    });
-    let open = is_open_to(&backend, request.uri().path());
-    let mut response = render_with(&asked, &backend, request, rollcall_client::plain_shell).await;
-    if !open {
-        *response.status_mut() = StatusCode::FORBIDDEN;
-    } else if !known {
-        *response.status_mut() = StatusCode::NOT_FOUND;
-    }
-    response
-}
-
 /// What no route knows: a page in words for people, a problem document for programs.
 pub(super) async fn unknown(request: Request) -> Response {
     let asked = request.extensions().get::<Arc<Asked>>().cloned();
@@ -145,7 +134,8 @@ pub(super) async fn unknown(request: Request) -> Response {
         (Some(asked), Some(backend))
             if asked.area == Area::Page && asked.wants_html && backend.caller().is_some() =>
         {
-            let mut response = render(&asked, &backend, request).await;
+            let mut response =
+                render(&asked, &backend, request, rollcall_client::plain_shell).await;
             *response.status_mut() = StatusCode::NOT_FOUND;
             response
         }
@@ -153,11 +143,7 @@ pub(super) async fn unknown(request: Request) -> Response {
     }
 }
 
-async fn render(asked: &Asked, backend: &Arc<RequestBackend>, request: Request) -> Response {
-    render_with(asked, backend, request, rollcall_client::shell).await
-}
-
-async fn render_with<V: IntoView + 'static>(
+async fn render<V: IntoView + 'static>(
     asked: &Asked,
     backend: &Arc<RequestBackend>,
     request: Request,

@@ -8,9 +8,7 @@ use crate::app::use_surroundings;
 use crate::routes;
 use crate::ui::icon::{Glyph, Icon};
 
-/// Whom to ask for a new password.
-#[component]
-pub(crate) fn ForgotPasswordPage() -> AnyView {
+pub(super) fn page() -> AnyView {
     let contact = use_surroundings().support_contact;
     view! {
         <Title text="Forgot password" />

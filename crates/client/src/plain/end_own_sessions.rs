@@ -1,45 +1,31 @@
-//! The confirmation before ending all other sessions, or all. Everyone comes here, with scripts too:
-//! what ends this much deserves a page.
+//! The confirmation before ending all other sessions of one's own, or all.
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
-use rollcall_core::{Error, Page, Session, SessionQuery};
+use rollcall_core::SessionQuery;
 
-use crate::components::error_view::{ErrorNotice, ErrorPage};
+use super::parts::{backend, failed, when_there};
 use crate::routes;
-use crate::rpc::{self, EndOwnSessions};
-use crate::ui::loading::Loaded;
+use crate::rpc::EndOwnSessions;
 
-/// Asks with the number of sessions, then ends them.
-#[component]
-pub(crate) fn EndOwnSessionsPage() -> AnyView {
-    let query = use_query_map();
-    let all = Memo::new(move |_| query.read().get("scope").as_deref() == Some("all"));
-    let active = rpc::load(
-        || (SessionQuery::default().to_query(), 0),
-        rpc::list_own_sessions,
-    );
-    let failure = rpc::failure(EndOwnSessions::url());
-    let content = move || async move {
-        match active.await {
-            Ok(list) => ask(list, all.get(), failure),
-            Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
+pub(super) fn page() -> AnyView {
+    when_there(|| {
+        let all = use_query_map().read_untracked().get("scope").as_deref() == Some("all");
+        let backend = backend();
+        async move {
+            let active = backend?.list_own_sessions(SessionQuery::default()).await?;
+            Ok(ask(active.total, all))
         }
-    };
-    view! {
-        <Title text="End sessions" />
-        <Loaded content />
-    }
-    .into_any()
+    })
 }
 
-fn ask(list: Page<Session>, all: bool, failure: Option<Error>) -> AnyView {
+fn ask(active: u64, all: bool) -> AnyView {
     let count = if all {
-        list.total
+        active
     } else {
-        list.total.saturating_sub(1)
+        active.saturating_sub(1)
     };
     let (heading, label) = if all {
         ("End all your sessions?", "End all and sign out")
@@ -54,9 +40,10 @@ fn ask(list: Page<Session>, all: bool, failure: Option<Error>) -> AnyView {
         (_, true) => format!("{count} sessions are signed out at once, this one among them."),
     };
     view! {
+        <Title text="End sessions" />
         <section class="panel card">
             <h1>{heading}</h1>
-            {failure.map(|error| view! { <ErrorNotice error /> })}
+            {failed(EndOwnSessions::url())}
             <p>{what}</p>
             {all.then(|| view! { <div class="warn">"You will be signed out at once. Save your work first."</div> })}
             <form method="post" action=EndOwnSessions::url() class="stack">
