@@ -9,6 +9,7 @@ mod backup;
 mod canary;
 mod client;
 mod clock;
+mod document;
 mod hostile;
 mod kill;
 mod leave;
@@ -49,6 +50,9 @@ struct Context {
     /// A PostgreSQL superuser's URL, to prove there too.
     #[arg(long)]
     postgres: Option<String>,
+    /// The program schemathesis, for the proof that needs it.
+    #[arg(long)]
+    schemathesis: Option<PathBuf>,
     /// Where databases and logs are kept while a proof runs.
     #[arg(long)]
     data: PathBuf,
@@ -84,6 +88,8 @@ enum Proof {
     Clock,
     /// F18, F19: requests that no client sends, and much too large ones.
     Hostile,
+    /// The OpenAPI document: every answer is as it says.
+    Document,
     /// F25: backups taken under load, restored elsewhere, and damaged.
     Backup,
     /// F3: PostgreSQL dies and comes back. The last one, since it starts that PostgreSQL anew.
@@ -112,6 +118,7 @@ impl Context {
             Proof::Descriptors => slow::without_descriptors(self).await,
             Proof::Clock => clock::jumps(self).await,
             Proof::Hostile => hostile::requests(self).await,
+            Proof::Document => document::kept_to(self).await,
             Proof::Backup => backup::restored(self).await,
             Proof::PostgresGone => postgres_gone::postgres_gone(self).await,
         }

@@ -83,6 +83,12 @@ fn prove(args: &Args, postgres: Option<&str>) -> Result<()> {
     }
     if args.short {
         proof.arg("--short");
+    } else if args
+        .only
+        .as_deref()
+        .is_none_or(|only| only.contains("document"))
+    {
+        proof.arg("--schemathesis").arg(setup::schemathesis()?);
     }
     run(&mut proof)
 }

@@ -71,6 +71,11 @@ pub(crate) fn deny() -> Result<PathBuf> {
     tools::deny()
 }
 
+/// The program schemathesis.
+pub(crate) fn schemathesis() -> Result<PathBuf> {
+    tools::schemathesis()
+}
+
 /// The version of wasm-bindgen that the bundle is made with.
 pub(crate) fn wasm_bindgen_version() -> Result<String> {
     tools::wasm_bindgen_version()

@@ -137,6 +137,9 @@ async fn bytes(request: Request, state: &Shared) -> Result<Bytes, ApiError> {
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Error::MalformedBody.into());
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| refusal(&error))?;
     json.end().map_err(|_| Error::MalformedBody)?;
@@ -194,7 +197,8 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", "{", "[]", "null", "{\"name\":\"a\"}x"] {
+        // serde would read a struct's fields from a list, too.
+        for text in ["", "{", "[]", "[\"a\"]", "null", "{\"name\":\"a\"}x"] {
             assert_eq!(
                 read::<Sample>(text.as_bytes()).unwrap_err().error,
                 Error::MalformedBody,

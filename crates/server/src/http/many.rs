@@ -15,9 +15,10 @@ use super::extract::{Body, Id, NoParameters, SignedIn};
 use super::respond::Json;
 use crate::error::{ApiError, ProblemDocument};
 
-/// Which sessions: either by their ids or by a filter.
+/// Which sessions: either by their ids or by a filter, which has to narrow.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "filter": { "q": "gmail" } }))]
 pub(super) struct PreviewRequest {
     /// These, at most 1,000.
     #[schema(max_items = 1000)]

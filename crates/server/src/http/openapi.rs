@@ -8,7 +8,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, Kind, Method, Permission, State, Timestamp, UserState,
+    AuditAction, AuditOutcome, EndReason, Kind, Method, Permission, Rule, State, Timestamp,
+    UserState,
 };
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -52,7 +53,7 @@ use crate::error::{FieldError, ProblemDocument};
         (name = "Rediacc", description = "The calls of Rediacc's console, with its field names"),
         (name = "Operations"),
     ),
-    components(schemas(ProblemDocument, FieldError, State, Kind, UserState, AuditAction, AuditOutcome, Timestamp)),
+    components(schemas(export::Format, ProblemDocument, FieldError, State, Kind, UserState, AuditAction, AuditOutcome, Timestamp)),
     modifiers(&Securities, &CommonAnswers, &Words, &Ids),
     security(("session_cookie" = []), ("bearer_token" = [])),
 )]
@@ -110,6 +111,7 @@ impl Modify for Words {
             "UserState",
             UserState::ALL.iter().map(|word| word.as_str()).collect(),
         );
+        set("Rule", Rule::ALL.iter().map(|word| word.as_str()).collect());
         set(
             "Permission",
             Permission::ALL.iter().map(|word| word.as_str()).collect(),
@@ -333,6 +335,36 @@ mod tests {
         let different: std::collections::HashSet<_> = ids.iter().collect();
         assert_eq!(different.len(), ids.len());
         assert!(different.contains(&"get_api_v1_sessions_id"));
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_no_word_is_a_name_of_ours() {
+        fn look(document: &serde_json::Value, part: &serde_json::Value, found: &mut Vec<String>) {
+            if let Some(reference) = part["$ref"].as_str()
+                && document.pointer(&reference[1..]).is_none()
+            {
+                found.push(reference.to_owned());
+            }
+            for word in part["enum"].as_array().into_iter().flatten() {
+                let word = word.as_str().unwrap_or_default();
+                if word.contains(char::is_uppercase) {
+                    found.push(word.to_owned());
+                }
+            }
+            match part {
+                serde_json::Value::Object(parts) => {
+                    parts.values().for_each(|part| look(document, part, found));
+                }
+                serde_json::Value::Array(parts) => {
+                    parts.iter().for_each(|part| look(document, part, found));
+                }
+                _ => {}
+            }
+        }
+        let document: serde_json::Value = serde_json::from_str(document()).unwrap();
+        let mut found = Vec::new();
+        look(&document, &document, &mut found);
+        assert_eq!(found, Vec::<String>::new());
     }
 
     #[test]

@@ -90,7 +90,8 @@ pub(super) async fn sign_in(
 /// Ends the caller's session. Does nothing without one.
 #[utoipa::path(
     post, path = "/api/v1/sign-out", tag = "Signing in",
-    responses((status = 204, description = "Signed out"))
+    responses((status = 204, description = "Signed out, or nobody was signed in")),
+    security((), ("session_cookie" = []), ("bearer_token" = []))
 )]
 pub(super) async fn sign_out(asking: Asking, _: NoParameters) -> Result<Response, ApiError> {
     asking.sign_out().await?;

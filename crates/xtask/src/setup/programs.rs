@@ -78,6 +78,20 @@ pub(crate) fn breaking() -> Result<()> {
     debian::install(&missing, "programs that the proofs break the server with")
 }
 
+/// Python with what makes an environment of its own.
+pub(super) fn python() -> Result<()> {
+    let has = |module: &str| {
+        Command::new("python3")
+            .args(["-c", &format!("import {module}")])
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
+    if has("venv, ensurepip") {
+        return Ok(());
+    }
+    debian::install(&["python3", "python3-venv"], "Python for schemathesis")
+}
+
 /// Clippy of Debian's compiler: only its own can read what that compiler builds.
 pub(crate) fn other_clippy() -> Result<Command> {
     let program = Path::new("/usr/bin/cargo-clippy");

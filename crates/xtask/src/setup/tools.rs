@@ -18,6 +18,8 @@ const BINARYEN: &str = "132";
 const MUTANTS: &str = "27.1.0";
 /// cargo-deny, for `lint`.
 const DENY: &str = "0.20.2";
+/// schemathesis, for `proof` only.
+const SCHEMATHESIS: &str = "4.32.5";
 const NPM_MANIFEST: &str = include_str!("../../npm/package.json");
 const NPM_LOCK: &str = include_str!("../../npm/package-lock.json");
 
@@ -52,6 +54,44 @@ pub(super) fn deny() -> Result<PathBuf> {
         || install_crate("cargo-deny", "cargo-deny", DENY, &["--locked"]),
         Ok,
     )
+}
+
+/// Installs schemathesis, in a Python environment of its own, and returns the program.
+pub(super) fn schemathesis() -> Result<PathBuf> {
+    let folder = paths::tools()?.join(format!("schemathesis-{SCHEMATHESIS}"));
+    let program = folder.join("bin").join("schemathesis");
+    if program.is_file() {
+        return Ok(program);
+    }
+    super::programs::python()?;
+    step(
+        &format!("Installing schemathesis {SCHEMATHESIS}"),
+        "asks the API whatever its document allows; a Python package, once per machine",
+        || {
+            quiet(
+                Command::new("python3")
+                    .args(["-m", "venv", "--clear"])
+                    .arg(&folder),
+            )?;
+            let package = format!("schemathesis=={SCHEMATHESIS}");
+            let pip = Command::new(folder.join("bin").join("pip"))
+                .args([
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    &package,
+                ])
+                .status()
+                .context("starting pip")?;
+            // A half one would pass for a whole one the next time.
+            if !pip.success() {
+                fs::remove_dir_all(&folder)?;
+                anyhow::bail!("pip could not install {package}");
+            }
+            Ok(())
+        },
+    )?;
+    Ok(program)
 }
 
 /// The version of the `wasm-bindgen` crate in `Cargo.lock`: the tool must be the very same.
