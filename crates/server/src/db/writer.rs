@@ -60,11 +60,14 @@ pub(super) async fn open_sqlite(
         // Ending thousands of sessions at once changes tens of megabytes of indexes; with less they would be
         // written and read again before the commit. Only what is used is taken. What a commit adds to the log is
         // moved into the file once it is 64 MB: pages that lie far apart cost eight times as much there, and a
-        // burst changes many of them again and again. The file then stays within `journal_size_limit`.
+        // burst changes many of them again and again. The file then stays within `journal_size_limit`. Each
+        // job has a savepoint, for which SQLite keeps the pages as they were: in memory, not in a file of
+        // their own, which would be written for nothing.
         .connect_with(
             options
                 .clone()
                 .pragma("cache_size", "-64000")
+                .pragma("temp_store", "MEMORY")
                 .pragma("wal_autocheckpoint", "16000"),
         )
         .await
