@@ -26,6 +26,7 @@ mod life;
 mod lock;
 mod migration;
 pub mod organisations;
+mod overtaken;
 pub mod policies;
 mod read_only;
 pub mod records;
