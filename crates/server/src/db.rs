@@ -52,4 +52,4 @@ pub use records::{
     StoredAuditEvent, Swept, Touch, UserRecord,
 };
 pub use scope::Scope;
-pub use writer::BoxedAnswer;
+pub use writer::{BoxedAnswer, Share};
