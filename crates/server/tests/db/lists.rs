@@ -393,7 +393,7 @@ async fn epochs_of_many_organisations_at_once_end_exactly_what_is_older() {
             }
         }
         rig.sql(format!(
-            "UPDATE organisation SET ended_before = {} WHERE name <> 'House 0'",
+            "UPDATE organisation SET ended_before = {}, ended_before_reason = 'ended_by_administrator' WHERE name <> 'House 0'",
             epoch.0
         ))
         .await;
