@@ -95,6 +95,8 @@ pub async fn postgres(superuser: &str, name: &str) -> Result<String> {
 
 /// Live sessions whose tokens are known.
 pub struct Live {
+    /// The database.
+    pub url: String,
     /// The password of every user.
     pub password: String,
     /// The users' e-mails.
@@ -106,6 +108,9 @@ pub struct Live {
     /// The token of a Platform administrator.
     pub administrator: String,
 }
+
+/// The e-mail of the Platform administrator.
+pub const ROOT: &str = "root@bench.example";
 
 /// The sessions of the user who has many.
 pub const MANY: u32 = 10_000;
@@ -128,10 +133,7 @@ pub async fn live(url: &str, count: u32, age_seconds: u64) -> Result<Live> {
         .map(|number| user(format!("user{number}@bench.example"), BuiltInRole::Member))
         .collect();
     let many = user("many@bench.example".to_owned(), BuiltInRole::Member);
-    let root = user(
-        "root@bench.example".to_owned(),
-        BuiltInRole::PlatformAdministrator,
-    );
+    let root = user(ROOT.to_owned(), BuiltInRole::PlatformAdministrator);
     let everyone: Vec<_> = members.iter().chain([&many, &root]).cloned().collect();
     let owners: Vec<_> = (0..count as usize)
         .map(|number| &members[number % members.len()])
@@ -156,12 +158,26 @@ pub async fn live(url: &str, count: u32, age_seconds: u64) -> Result<Live> {
         .context("the last session is the administrator's")?;
     tokens.truncate(count as usize);
     Ok(Live {
+        url: url.to_owned(),
         password: text.to_string(),
         emails: members.into_iter().map(|user| user.email).collect(),
         tokens,
         many: many.id,
         administrator,
     })
+}
+
+/// Whether every session that an end of everything has ended is stored as such.
+pub async fn is_settled(db: &Database) -> Result<bool> {
+    let reader = db.reader();
+    let statement = sea_orm::Statement::from_string(
+        reader.get_database_backend(),
+        "SELECT settled FROM installation",
+    );
+    let row = reader.query_one_raw(statement).await?;
+    Ok(row
+        .context("there is an installation")?
+        .try_get("", "settled")?)
 }
 
 /// A user to be stored, who is called like the e-mail.

@@ -26,6 +26,7 @@ mod life;
 mod lock;
 mod migration;
 pub mod organisations;
+mod overtaken;
 pub mod policies;
 mod read_only;
 pub mod records;
@@ -51,4 +52,4 @@ pub use records::{
     StoredAuditEvent, Swept, Touch, UserRecord,
 };
 pub use scope::Scope;
-pub use writer::BoxedAnswer;
+pub use writer::{BoxedAnswer, Share};

@@ -45,7 +45,7 @@ use rollcall_core::{Error, Kind, Timestamp};
 use sea_orm::DatabaseTransaction;
 
 use crate::clock::{Clock, Random};
-use crate::db::{Database, DbError};
+use crate::db::{Database, DbError, Share};
 
 pub use caller::Caller;
 pub use facts::{Presented, RequestFacts};
@@ -249,16 +249,35 @@ impl Service {
         F: for<'c> FnOnce(&'c DatabaseTransaction, &'c audit::Trail) -> Job<'c, T> + Send + 'static,
         A: FnOnce(&Self, &T) + Send + 'static,
     {
+        self.carry_out(Share::Together, job, then).await
+    }
+
+    /// Like `write_then`, for a part of what takes long: nobody else's write waits for it to be committed.
+    async fn write_part_then<T, F, A>(&self, job: F, then: A) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c DatabaseTransaction, &'c audit::Trail) -> Job<'c, T> + Send + 'static,
+        A: FnOnce(&Self, &T) + Send + 'static,
+    {
+        self.carry_out(Share::Alone, job, then).await
+    }
+
+    async fn carry_out<T, F, A>(&self, share: Share, job: F, then: A) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c DatabaseTransaction, &'c audit::Trail) -> Job<'c, T> + Send + 'static,
+        A: FnOnce(&Self, &T) + Send + 'static,
+    {
         let service = self.clone();
         let carried_out = tokio::spawn(async move {
-            let value = service.commit(job).await?;
+            let value = service.commit(share, job).await?;
             then(&service, &value);
             Ok(value)
         });
         carried_out.await.unwrap_or(Err(Error::Internal))
     }
 
-    async fn commit<T, F>(&self, job: F) -> Result<T, Error>
+    async fn commit<T, F>(&self, share: Share, job: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c DatabaseTransaction, &'c audit::Trail) -> Job<'c, T> + Send + 'static,
@@ -266,7 +285,7 @@ impl Service {
         let trail = self.inner.audit.trail();
         let result = self
             .db()
-            .write(move |tx| {
+            .write_as(share, move |tx| {
                 Box::pin(async move {
                     let value = job(tx, &trail).await?;
                     Ok((value, trail.head()))

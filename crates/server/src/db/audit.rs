@@ -1,17 +1,20 @@
 //! The audit trail: appended to, read, never changed. Triggers refuse what code should not try.
 
+use std::fmt::Write;
+
 use rollcall_core::{AuditAction, AuditOutcome, OrganisationId, SessionId, Timestamp, UserId};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect,
 };
+use serde_json::{Value as Json, json};
 
 pub use super::audit_list::{After, list, list_after};
 use super::entity::audit_event;
 use super::error::DbError;
 pub use super::records::AuditRecord;
 use super::records::StoredAuditEvent;
-use super::sql::{Row, Sql, hash, statement, unknown};
+use super::sql::{Dialect, Row, Sql, hash, statement, unknown};
 
 /// The HMAC of an event, from that of the one before and its number.
 pub type Chain<'a> = dyn Fn(&[u8; 32], i64, &AuditRecord) -> [u8; 32] + Send + Sync + 'a;
@@ -47,9 +50,15 @@ pub async fn append_all(
                 model(record, sequence, &hmac)
             })
             .collect();
-        audit_event::Entity::insert_many(rows)
-            .exec_without_returning(connection)
-            .await?;
+        match Dialect::of(connection) {
+            Dialect::Postgres if rows.len() > 1 => insert_at_once(connection, &rows).await?,
+            _ => {
+                let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
+                audit_event::Entity::insert_many(rows)
+                    .exec_without_returning(connection)
+                    .await?;
+            }
+        }
     }
     let mut keep = Sql::new(connection, "UPDATE audit_head SET hmac = ");
     keep.bind(hmac.to_vec()).push(" WHERE id = 1");
@@ -57,26 +66,79 @@ pub async fn append_all(
     Ok(Some((last, hmac)))
 }
 
-fn model(record: &AuditRecord, sequence: i64, hmac: &[u8; 32]) -> audit_event::ActiveModel {
-    audit_event::ActiveModel {
-        sequence: Set(sequence),
-        at: Set(record.at.0),
-        actor_id: Set(record.actor.map(|id| id.0)),
-        actor_name: Set(record.actor_name.clone()),
-        target_id: Set(record.target.map(|id| id.0)),
-        target_name: Set(record.target_name.clone()),
-        target_email: Set(record.target_email.clone()),
-        organisation_id: Set(record.organisation.map(|id| id.0)),
-        action: Set(record.action.as_str().to_owned()),
-        outcome: Set(record.outcome.as_str().to_owned()),
-        session_id: Set(record.session.map(|id| id.0)),
+/// The same for PostgreSQL, where a statement with thousands of placeholders takes longer to be planned than to be run:
+/// all rows are one value.
+async fn insert_at_once(
+    connection: &impl ConnectionTrait,
+    rows: &[audit_event::Model],
+) -> Result<(), DbError> {
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "sequence": row.sequence,
+                "at": row.at,
+                "actor_id": row.actor_id,
+                "actor_name": row.actor_name,
+                "target_id": row.target_id,
+                "target_name": row.target_name,
+                "target_email": row.target_email,
+                "organisation_id": row.organisation_id,
+                "action": row.action,
+                "outcome": row.outcome,
+                "session_id": row.session_id,
+                "detail": row.detail,
+                "ip": row.ip,
+                "ip_bytes": row.ip_bytes.as_ref().map(|bytes| bytea(bytes)),
+                "user_agent": row.user_agent,
+                "request_id": row.request_id,
+                "hmac": bytea(&row.hmac),
+            })
+        })
+        .collect();
+    let columns = "sequence, at, actor_id, actor_name, target_id, target_name, target_email, organisation_id, action, outcome,
+        session_id, detail, ip, ip_bytes, user_agent, request_id, hmac";
+    let mut sql = Sql::new(
+        connection,
+        &format!(
+            "INSERT INTO audit_event ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::audit_event, "
+        ),
+    );
+    sql.bind(Json::Array(rows).to_string()).push("::json)");
+    sql.run(connection).await?;
+    Ok(())
+}
+
+// Bytes in PostgreSQL's own words.
+fn bytea(bytes: &[u8]) -> String {
+    let mut text = "\\x".to_owned();
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn model(record: &AuditRecord, sequence: i64, hmac: &[u8; 32]) -> audit_event::Model {
+    audit_event::Model {
+        sequence,
+        at: record.at.0,
+        actor_id: record.actor.map(|id| id.0),
+        actor_name: record.actor_name.clone(),
+        target_id: record.target.map(|id| id.0),
+        target_name: record.target_name.clone(),
+        target_email: record.target_email.clone(),
+        organisation_id: record.organisation.map(|id| id.0),
+        action: record.action.as_str().to_owned(),
+        outcome: record.outcome.as_str().to_owned(),
+        session_id: record.session.map(|id| id.0),
         // Nothing to say is written in one way only: the HMAC cannot tell an empty text from none.
-        detail: Set(record.detail.clone().filter(|text| !text.is_empty())),
-        ip: Set(record.ip.clone()),
-        ip_bytes: Set(ip_bytes(&record.ip)),
-        user_agent: Set(record.user_agent.clone()),
-        request_id: Set(record.request_id.clone()),
-        hmac: Set(hmac.to_vec()),
+        detail: record.detail.clone().filter(|text| !text.is_empty()),
+        ip: record.ip.clone(),
+        ip_bytes: ip_bytes(&record.ip),
+        user_agent: record.user_agent.clone(),
+        request_id: record.request_id.clone(),
+        hmac: hmac.to_vec(),
     }
 }
 

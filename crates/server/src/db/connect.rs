@@ -25,7 +25,7 @@ use super::error::DbError;
 use super::lock::ServerLock;
 use super::migration::Migrator;
 use super::sql::statement;
-use super::writer::{self, BoxedAnswer, Writer};
+use super::writer::{self, BoxedAnswer, Share, Writer};
 
 /// How long a write waits for its turn, and a reader for a connection, before it is refused as busy.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -261,7 +261,19 @@ impl Database {
         T: Send + 'static,
         W: for<'c> FnOnce(&'c DatabaseTransaction) -> BoxedAnswer<'c, T> + Send + 'static,
     {
-        self.inner.writer.write(work).await
+        self.inner.writer.write(Share::Together, work).await
+    }
+
+    /// Like `write`; on SQLite, says whether others may be in the same transaction.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub async fn write_as<T, W>(&self, share: Share, work: W) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c DatabaseTransaction) -> BoxedAnswer<'c, T> + Send + 'static,
+    {
+        self.inner.writer.write(share, work).await
     }
 
     /// Asks for one stored row, within one second, and on PostgreSQL whether the lock is still ours.

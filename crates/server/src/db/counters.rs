@@ -6,6 +6,7 @@ use sea_orm::{ConnectionTrait, DbErr};
 
 use super::error::DbError;
 use super::life;
+use super::overtaken::Overtaken;
 use super::scope::Scope;
 use super::sql::{Dialect, Row, Sql};
 
@@ -22,8 +23,12 @@ pub(super) struct KindTally {
 #[derive(Default, Debug)]
 pub(super) struct Tally {
     kinds: Vec<(Kind, KindTally)>,
-    /// How many have ended without a stored end, as far as those are told apart.
+    /// How many have ended without a stored end, as far as they are collected.
     pub(super) gone: i64,
+    /// And those that are not.
+    pub(super) overtaken: Overtaken,
+    /// How many those are.
+    pub(super) uncollected: i64,
     /// What is stored of all organisations, where the caller may see one and somebody asks.
     pub(super) everywhere: Option<Box<Tally>>,
 }
@@ -59,6 +64,11 @@ impl Tally {
             .map_or_else(|| self.sum(only), |all| all.sum(only))
     }
 
+    /// How many have no stored end.
+    pub(super) fn unended(&self) -> u64 {
+        natural(self.sum(None).active + self.gone + self.uncollected)
+    }
+
     pub(super) fn active(&self) -> u64 {
         natural(self.sum(None).active)
     }
@@ -86,10 +96,7 @@ pub(super) async fn tally(
 ) -> Result<Tally, DbError> {
     match scope {
         Scope::User(user) => tally_user(connection, user.0, now).await,
-        Scope::All => tally_counted(connection, None, now).await,
-        Scope::Organisation(organisation) => {
-            tally_counted(connection, Some(organisation.0), now).await
-        }
+        Scope::All | Scope::Organisation(_) => tally_counted(connection, scope, now).await,
     }
 }
 
@@ -99,37 +106,115 @@ pub(super) async fn stored(
     organisation: Option<uuid::Uuid>,
     now: Timestamp,
 ) -> Result<Tally, DbError> {
-    let mut sql = Sql::new(
-        connection,
-        "SELECT c.kind AS kind, CAST(sum(c.total) AS bigint) AS total, CAST(sum(c.active) AS bigint) AS active,
-            CAST(sum(c.ended_ms) AS bigint) AS ended_ms, CAST(sum(c.active_created_ms) AS bigint) AS created_ms
-         FROM session_counter c",
-    );
-    if let Some(organisation) = organisation {
-        sql.push(" WHERE c.organisation_id = ").bind(organisation);
-    }
-    sql.push(" GROUP BY c.kind");
     let mut tally = Tally::default();
-    let now_ms = now_ms(now);
-    for row in sql.all(connection).await? {
-        let row = Row(&row);
-        let active: i64 = row.get("active")?;
-        *tally.of(row.word("kind", Kind::from_name)?) = KindTally {
-            total: row.get("total")?,
-            active,
-            duration_ms: row.get::<i64>("ended_ms")? + active * now_ms
-                - row.get::<i64>("created_ms")?,
-        };
+    for counter in counters(connection, organisation, &[]).await? {
+        counter.add_to(&mut tally, now);
     }
     Ok(tally)
 }
 
-async fn tally_counted(
+/// Counters of one kind, as they are stored.
+struct Counter {
+    /// An organisation that was asked for by itself; `None` for all others together.
+    organisation: Option<uuid::Uuid>,
+    kind: Kind,
+    total: i64,
+    active: i64,
+    ended_ms: i64,
+    created_ms: i64,
+}
+
+impl Counter {
+    fn add_to(&self, tally: &mut Tally, now: Timestamp) {
+        let sum = tally.of(self.kind);
+        sum.total += self.total;
+        sum.active += self.active;
+        sum.duration_ms += self.ended_ms + self.active * now_ms(now) - self.created_ms;
+    }
+}
+
+async fn counters(
     connection: &impl ConnectionTrait,
     organisation: Option<uuid::Uuid>,
+    apart: &[uuid::Uuid],
+) -> Result<Vec<Counter>, DbError> {
+    let mut sql = Sql::new(connection, "");
+    let whose = match apart {
+        [] => "CAST(NULL AS uuid)".to_owned(),
+        some => {
+            let places: Vec<_> = some.iter().map(|id| sql.place(*id)).collect();
+            format!(
+                "CASE WHEN c.organisation_id IN ({}) THEN c.organisation_id END",
+                places.join(", ")
+            )
+        }
+    };
+    sql.push(&format!(
+        "SELECT c.organisation, c.kind, CAST(sum(c.total) AS bigint) AS total, CAST(sum(c.active) AS bigint) AS active,
+            CAST(sum(c.ended_ms) AS bigint) AS ended_ms, CAST(sum(c.active_created_ms) AS bigint) AS created_ms
+         FROM (SELECT {whose} AS organisation, c.* FROM session_counter c"
+    ));
+    if let Some(organisation) = organisation {
+        sql.push(" WHERE c.organisation_id = ").bind(organisation);
+    }
+    sql.push(") c GROUP BY c.organisation, c.kind");
+    let rows = sql.all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let row = Row(row);
+            Ok(Counter {
+                organisation: row.get("organisation")?,
+                kind: row.word("kind", Kind::from_name)?,
+                total: row.get("total")?,
+                active: row.get("active")?,
+                ended_ms: row.get("ended_ms")?,
+                created_ms: row.get("created_ms")?,
+            })
+        })
+        .collect()
+}
+
+async fn tally_counted(
+    connection: &impl ConnectionTrait,
+    scope: Scope,
     now: Timestamp,
 ) -> Result<Tally, DbError> {
-    let mut tally = stored(connection, organisation, now).await?;
+    let organisation = match scope {
+        Scope::Organisation(organisation) => Some(organisation.0),
+        Scope::All | Scope::User(_) => None,
+    };
+    let overtaken = Overtaken::read(connection, scope, now).await?;
+    let counters = counters(connection, organisation, &overtaken.organisations()).await?;
+    let mut tally = Tally::default();
+    for counter in &counters {
+        counter.add_to(&mut tally, now);
+    }
+    for (whose, at, later) in overtaken.tallies(connection) {
+        // All of them ended when nearly all did, but for those that are newer.
+        for counter in counters
+            .iter()
+            .filter(|counter| counter.organisation == whose)
+        {
+            tally.uncollected += counter.active;
+            let sum = tally.of(counter.kind);
+            sum.active -= counter.active;
+            sum.duration_ms -= counter.active * (now_ms(now) - now_ms(Timestamp(at)));
+        }
+        let Some(later) = later else { continue };
+        for row in later.all(connection).await? {
+            let row = Row(&row);
+            let sessions: i64 = row.get("sessions")?;
+            let ended: Option<i64> = row.get("ended")?;
+            let lives = ended.is_none();
+            let until = ended.map_or(now, Timestamp);
+            let sum = tally.of(row.word("kind", Kind::from_name)?);
+            sum.duration_ms += sessions * (now_ms(until) - now_ms(Timestamp(at)));
+            if lives {
+                sum.active += sessions;
+                tally.uncollected -= sessions;
+            }
+        }
+    }
     let now_ms = now_ms(now);
     let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "");
@@ -139,26 +224,32 @@ async fn tally_counted(
         None => String::new(),
     };
     let gone_at = life::gone_at(dialect, &at);
-    let gone = life::gone(
-        dialect,
-        &format!("s.kind AS kind, s.created_at AS created_at, {gone_at} AS gone_at"),
+    let overtaken_at = overtaken.at(&mut sql);
+    let gone = life::collected(
+        &mut sql,
+        &overtaken,
+        &format!("s.kind AS kind, {gone_at} AS gone_at, {overtaken_at} AS overtaken_at"),
         &at,
         &and,
     );
     sql.push(&format!(
-        "SELECT g.kind AS kind, count(*) AS gone, CAST(sum({gone_ms}) AS bigint) AS gone_ms
+        "SELECT g.kind AS kind, count(*) AS gone, count(g.overtaken_at) AS overtaken, CAST(sum({gone_ms}) AS bigint) AS gone_ms,
+            CAST(sum(coalesce({overtaken_ms}, {now_ms})) AS bigint) AS counted_ms
          FROM ({gone}) g GROUP BY g.kind",
         gone_ms = milliseconds("g.gone_at"),
+        overtaken_ms = milliseconds("g.overtaken_at"),
     ));
     for row in sql.all(connection).await? {
         let row = Row(&row);
-        let gone: i64 = row.get("gone")?;
+        let (gone, overtaken) = (row.get::<i64>("gone")?, row.get::<i64>("overtaken")?);
         tally.gone += gone;
-        let tally = tally.of(row.word("kind", Kind::from_name)?);
-        tally.active -= gone;
-        // They were counted up to now, and ended earlier.
-        tally.duration_ms -= gone * now_ms - row.get::<i64>("gone_ms")?;
+        tally.uncollected -= overtaken;
+        let sum = tally.of(row.word("kind", Kind::from_name)?);
+        sum.active -= gone - overtaken;
+        // They were counted up to now or until they were overtaken, and ended earlier.
+        sum.duration_ms += row.get::<i64>("gone_ms")? - row.get::<i64>("counted_ms")?;
     }
+    tally.overtaken = overtaken;
     Ok(tally)
 }
 

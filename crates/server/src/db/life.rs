@@ -5,7 +5,8 @@
 //! for all others every session that the epoch ended is stored as ended. Triggers clear `settled`
 //! whenever an epoch moves, an account is disabled, or a session is stored that an epoch had overtaken.
 
-use super::sql::Dialect;
+use super::overtaken::Overtaken;
+use super::sql::{Dialect, Sql};
 
 /// A moment that never comes.
 pub(super) const NEVER: &str = "9223372036854775807";
@@ -105,20 +106,58 @@ pub(super) fn unsettled(dialect: Dialect) -> [String; 3] {
 }
 
 /// Rows without a stored end that do not live at `now`: expired ones by the index on expiry, others by
-/// the users, organisations and the installation that are not settled. Usually next to none. Each part
-/// leaves out what an earlier one has, so that they can simply be joined.
+/// the users, organisations and the installation that are not settled. Each part leaves out what an earlier one has,
+/// so that they can simply be joined. Takes as long as there are such rows: `collected` leaves out what may be many.
 pub(super) fn gone(dialect: Dialect, select: &str, now: &str, and: &str) -> String {
-    let by_user = "coalesce(u.ended_before >= s.created_at OR NOT u.enabled OR u.deleted_at IS NOT NULL, false)";
-    let by_organisation = "coalesce(o.ended_before >= s.created_at OR NOT o.enabled, false)";
     let [users, organisations, installation] = unsettled(dialect);
+    format!(
+        "{collected} UNION ALL SELECT {select} {installation} AND s.expires_at > {now}
+            AND NOT (NOT u.settled AND {BY_USER}) AND NOT (NOT o.settled AND {BY_ORGANISATION}){and}",
+        collected = expired_and(dialect, &users, &organisations, select, now, and),
+    )
+}
+
+/// The same without those that are known to have been overtaken, unless they have expired or an epoch of their user ended
+/// them, which may have been earlier. Usually next to none.
+pub(super) fn collected(
+    sql: &mut Sql,
+    overtaken: &Overtaken,
+    select: &str,
+    now: &str,
+    and: &str,
+) -> String {
+    let dialect = sql.dialect();
+    let [users, organisations, _] = unsettled(dialect);
+    let apart: Vec<_> = overtaken
+        .organisations()
+        .into_iter()
+        .map(|id| sql.place(id))
+        .collect();
+    let organisations = match apart.as_slice() {
+        [] => organisations,
+        apart => format!("{organisations} AND o.id NOT IN ({})", apart.join(", ")),
+    };
+    expired_and(dialect, &users, &organisations, select, now, and)
+}
+
+const BY_USER: &str =
+    "coalesce(u.ended_before >= s.created_at OR NOT u.enabled OR u.deleted_at IS NOT NULL, false)";
+const BY_ORGANISATION: &str = "coalesce(o.ended_before >= s.created_at OR NOT o.enabled, false)";
+
+fn expired_and(
+    dialect: Dialect,
+    users: &str,
+    organisations: &str,
+    select: &str,
+    now: &str,
+    and: &str,
+) -> String {
     format!(
         "SELECT {select} FROM session s{expiry} {user} {join} organisation o ON o.id = s.organisation_id
             {join} installation i ON i.id = 1 WHERE s.ended_at IS NULL AND {expiring} AND s.expires_at <= {now}{and}
-        UNION ALL SELECT {select} {users} AND s.expires_at > {now} AND {by_user}{and}
-        UNION ALL SELECT {select} {organisations} AND s.expires_at > {now} AND {by_organisation}
-            AND NOT (NOT u.settled AND {by_user}){and}
-        UNION ALL SELECT {select} {installation} AND s.expires_at > {now}
-            AND NOT (NOT u.settled AND {by_user}) AND NOT (NOT o.settled AND {by_organisation}){and}",
+        UNION ALL SELECT {select} {users} AND s.expires_at > {now} AND {BY_USER}{and}
+        UNION ALL SELECT {select} {organisations} AND s.expires_at > {now} AND {BY_ORGANISATION}
+            AND NOT (NOT u.settled AND {BY_USER}){and}",
         expiry = dialect.by("session_live_by_expiry"),
         // As `joins`, but PostgreSQL, which expects thousands, would make a hash of all users for them.
         user = dialect.then("\"user\"", "u", "", "u.id = s.user_id", ""),

@@ -2,7 +2,8 @@
 //!
 //! SQLite has one writer: a task with one connection takes work from a bounded queue, begins
 //! (`BEGIN IMMEDIATE`), runs everything that waits, each in a savepoint of its own, commits once and
-//! answers all. A failed commit is answered to everyone in it, the connection is opened anew, and the
+//! answers all. Work that comes in parts and takes long has a transaction of its own: nobody's write waits for a
+//! part that began after it. A failed commit is answered to everyone in it, the connection is opened anew, and the
 //! task goes on.
 
 use std::any::Any;
@@ -36,6 +37,15 @@ pub(super) const RECOVERY: Duration = Duration::from_secs(120);
 /// The most that one commit holds.
 const BATCH: usize = 256;
 
+/// With whom a transaction is shared on SQLite.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Share {
+    /// With whoever waits: one commit for all.
+    Together,
+    /// With nobody: parts of something long, each of which takes some hundredths of a second.
+    Alone,
+}
+
 pub(super) enum Writer {
     Sqlite(mpsc::Sender<Message>),
     Postgres(DatabaseConnection),
@@ -60,11 +70,14 @@ pub(super) async fn open_sqlite(
         // Ending thousands of sessions at once changes tens of megabytes of indexes; with less they would be
         // written and read again before the commit. Only what is used is taken. What a commit adds to the log is
         // moved into the file once it is 64 MB: pages that lie far apart cost eight times as much there, and a
-        // burst changes many of them again and again. The file then stays within `journal_size_limit`.
+        // burst changes many of them again and again. The file then stays within `journal_size_limit`. Each
+        // job has a savepoint, for which SQLite keeps the pages as they were: in memory, not in a file of
+        // their own, which would be written for nothing.
         .connect_with(
             options
                 .clone()
                 .pragma("cache_size", "-64000")
+                .pragma("temp_store", "MEMORY")
                 .pragma("wal_autocheckpoint", "16000"),
         )
         .await
@@ -84,13 +97,13 @@ impl Writer {
         Self::Sqlite(sender)
     }
 
-    pub(super) async fn write<T, W>(&self, work: W) -> Result<T, DbError>
+    pub(super) async fn write<T, W>(&self, share: Share, work: W) -> Result<T, DbError>
     where
         T: Send + 'static,
         W: for<'c> FnOnce(&'c DatabaseTransaction) -> BoxedAnswer<'c, T> + Send + 'static,
     {
         match self {
-            Self::Sqlite(queue) => enqueue(queue, work).await,
+            Self::Sqlite(queue) => enqueue(queue, share, work).await,
             Self::Postgres(pool) => {
                 let pool = pool.clone();
                 // A task of its own: a caller that goes away never cuts a transaction in half.
@@ -129,7 +142,7 @@ impl Writer {
     }
 }
 
-async fn enqueue<T, W>(queue: &mpsc::Sender<Message>, work: W) -> Result<T, DbError>
+async fn enqueue<T, W>(queue: &mpsc::Sender<Message>, share: Share, work: W) -> Result<T, DbError>
 where
     T: Send + 'static,
     W: for<'c> FnOnce(&'c DatabaseTransaction) -> BoxedAnswer<'c, T> + Send + 'static,
@@ -141,6 +154,7 @@ where
         result: None,
         sender,
         claimed: Arc::clone(&claimed),
+        share,
     };
     match queue.try_send(Message::Job(Box::new(job))) {
         Ok(()) => {}
@@ -159,6 +173,8 @@ where
 
 /// Work of any answer, as the task sees it.
 pub(super) trait Job: Send {
+    /// With whom it shares a transaction.
+    fn share(&self) -> Share;
     /// True if the caller still waits; from then on the work must be answered.
     fn claim(&self) -> bool;
     /// Does the work and keeps its result; true if it wants to be kept.
@@ -175,6 +191,7 @@ struct TypedJob<T, W> {
     result: Option<Result<T, DbError>>,
     sender: oneshot::Sender<Result<T, DbError>>,
     claimed: Arc<AtomicBool>,
+    share: Share,
 }
 
 impl<T, W> Job for TypedJob<T, W>
@@ -182,6 +199,10 @@ where
     T: Send + 'static,
     W: for<'c> FnOnce(&'c DatabaseTransaction) -> BoxedAnswer<'c, T> + Send + 'static,
 {
+    fn share(&self) -> Share {
+        self.share
+    }
+
     fn claim(&self) -> bool {
         !self.claimed.swap(true, Ordering::AcqRel)
     }
@@ -234,12 +255,17 @@ struct Task {
 impl Task {
     async fn run(mut self) {
         let mut closing = None;
+        let mut left = None;
         while closing.is_none() {
-            let Some(message) = self.receiver.recv().await else {
-                break;
+            let message = match left.take() {
+                Some(job) => Message::Job(job),
+                None => match self.receiver.recv().await {
+                    Some(message) => message,
+                    None => break,
+                },
             };
             match message {
-                Message::Job(job) => closing = self.batch(job).await,
+                Message::Job(job) => (closing, left) = self.batch(job).await,
                 Message::Close(sender) => closing = Some(sender),
             }
         }
@@ -259,22 +285,29 @@ impl Task {
         }
     }
 
-    async fn batch(&mut self, first: Box<dyn Job>) -> Option<oneshot::Sender<()>> {
+    /// Runs and commits a job and what may share its transaction. Answers who wants us to stop, or a job that has been
+    /// taken from the queue and is next.
+    async fn batch(
+        &mut self,
+        first: Box<dyn Job>,
+    ) -> (Option<oneshot::Sender<()>>, Option<Box<dyn Job>>) {
         let (outer, connection) = match self.begin().await {
             Ok(begun) => begun,
             Err(error) => {
                 if first.claim() {
                     first.answer(Err(error));
                 }
-                return None;
+                return (None, None);
             }
         };
         let begun = Instant::now();
         let mut ran: Vec<Box<dyn Job>> = Vec::new();
         let mut next = Some(first);
         let mut closing = None;
+        let mut left = None;
         let mut broken = None;
         while let Some(mut job) = next.take() {
+            let alone = job.share() == Share::Alone;
             if job.claim() {
                 let outcome = in_savepoint(&outer, &mut job).await;
                 ran.push(job);
@@ -284,10 +317,12 @@ impl Task {
                     break;
                 }
             }
-            if ran.len() >= BATCH || begun.elapsed() >= GATHER {
+            if alone || ran.len() >= BATCH || begun.elapsed() >= GATHER {
                 break;
             }
             match self.receiver.try_recv() {
+                // Those who have been served are answered first.
+                Ok(Message::Job(job)) if job.share() == Share::Alone => left = Some(job),
                 Ok(Message::Job(job)) => next = Some(job),
                 Ok(Message::Close(sender)) => closing = Some(sender),
                 Err(_) => {}
@@ -312,7 +347,7 @@ impl Task {
                     .for_each(|job| job.answer(Err(again(&error))));
             }
         }
-        closing
+        (closing, left)
     }
 
     async fn begin(&mut self) -> Result<(DatabaseTransaction, DatabaseConnection), DbError> {

@@ -150,7 +150,7 @@ impl Service {
     async fn end_next(&self, run: PreviewRun) -> Result<(), Error> {
         self.flush_activity().await?;
         let now = self.now();
-        self.write_then(
+        self.write_part_then(
             move |tx, trail| {
                 Box::pin(async move {
                     let ended = db::end_previews::end_next(tx, &run, PART, now).await?;

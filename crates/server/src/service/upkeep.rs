@@ -10,8 +10,10 @@ use super::audit::{Describe, event};
 use crate::db::sessions::Swept;
 use crate::db::{self, DbError, Scope};
 
-// Small enough that a sign-in that waits behind a batch hardly notices.
-const BATCH: u64 = 500;
+// Small enough that whoever waits behind a batch hardly notices.
+const BATCH: u64 = 250;
+
+const PURGED: u64 = 2_500;
 
 // A few megabytes, however many names somebody makes up.
 const MOST_ATTEMPT_ROWS: u64 = 100_000;
@@ -26,7 +28,7 @@ impl Service {
         let mut total = 0;
         loop {
             let swept = self
-                .write_then(
+                .write_part_then(
                     move |tx, trail| {
                         Box::pin(async move {
                             let mut swept = db::sessions::sweep_epochs(tx, BATCH).await?;
@@ -61,11 +63,11 @@ impl Service {
         loop {
             let purged = self
                 .write(move |tx, _| {
-                    Box::pin(async move { db::sessions::purge_ended(tx, before, BATCH * 5).await })
+                    Box::pin(async move { db::sessions::purge_ended(tx, before, PURGED).await })
                 })
                 .await?;
             total += purged;
-            if purged < BATCH * 5 {
+            if purged < PURGED {
                 return Ok(total);
             }
         }

@@ -10,7 +10,7 @@ use rollcall_server::db::session_list::{self, Thresholds};
 use rollcall_server::db::{self, Scope};
 
 use crate::model::{Dice, Model, NEEDLES};
-use crate::support::{Rig, START, new_session, on_each};
+use crate::support::{Rig, START, new_session, on_each, seconds};
 use crate::write_db;
 
 fn plans() -> [Thresholds; 8] {
@@ -372,6 +372,67 @@ async fn a_search_tells_organisations_apart_that_end_in_the_same_digits() {
                     .iter()
                     .all(|session| session.organisation.id == organisation)
             );
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn epochs_of_many_organisations_at_once_end_exactly_what_is_older() {
+    on_each(async |rig| {
+        // More than a statement tells apart by name, beside one that goes on.
+        const HOUSES: u64 = 24;
+        let epoch = START + seconds(60);
+        for number in 0..=HOUSES {
+            let house = rig.organisation(&format!("House {number}")).await;
+            let email = format!("user{number}@example.org");
+            let user = rig.user(house, &email).await;
+            for age in [0, 30, 60, 61] {
+                rig.insert(&new_session(user, house, START + seconds(age)), &email)
+                    .await;
+            }
+        }
+        rig.sql(format!(
+            "UPDATE organisation SET ended_before = {}, ended_before_reason = 'ended_by_administrator' WHERE name <> 'House 0'",
+            epoch.0
+        ))
+        .await;
+        let now = START + seconds(120);
+        let stats = session_list::stats(rig.reader(), Scope::All, now)
+            .await
+            .unwrap();
+        assert_eq!((stats.total, stats.active), ((HOUSES + 1) * 4, HOUSES + 4));
+        // 60, 30 and 0 seconds where they ended; up to now where they live.
+        let seconds_in_all = HOUSES * (60 + 30 + 59) + 120 + 90 + 60 + 59;
+        let minutes = seconds_in_all as f64 / stats.total as f64 / 60.0;
+        assert_eq!(
+            stats.average_duration_minutes,
+            (minutes * 10.0).round() / 10.0
+        );
+        for thresholds in plans() {
+            for key in SortKey::ALL {
+                for (state, expected) in [(State::Active, HOUSES + 4), (State::Ended, HOUSES * 3)] {
+                    let query = SessionQuery {
+                        filter: SessionFilter {
+                            state: Some(state),
+                            ..SessionFilter::default()
+                        },
+                        sort: SessionSort {
+                            key: *key,
+                            descending: false,
+                        },
+                        page_size: PageSize::new(100).unwrap(),
+                        ..SessionQuery::default()
+                    };
+                    let page =
+                        session_list::list_by(rig.reader(), Scope::All, &query, now, thresholds)
+                            .await
+                            .unwrap();
+                    assert_eq!(page.total, expected, "{query:?} by {thresholds:?}");
+                    assert_eq!(page.items.len() as u64, expected);
+                    assert!(page.items.iter().all(|session| session.state == state));
+                }
+            }
         }
     })
     .await;

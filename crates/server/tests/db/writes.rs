@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rollcall_core::BuiltInRole;
-use rollcall_server::db::{self, Database, DatabaseOptions, DbError};
+use rollcall_server::db::{self, Database, DatabaseOptions, DbError, Share};
 use sea_orm::ConnectionTrait;
 
 use crate::support::{Rig, START, new_user, on_each};
@@ -58,6 +58,43 @@ async fn work_goes_on_when_whoever_asked_has_gone() {
         let twin = new_user(acme, "nora@acme.io");
         let refused = write_db!(rig, |c| db::users::create(c, &twin).await);
         assert!(matches!(refused, Err(DbError::Unique(_))));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_part_of_something_long_that_began_after_them() {
+    on_each(async |rig| {
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
+        let first = rig.db.write_as(Share::Alone, move |_| {
+            Box::pin(async move {
+                begun.send(()).expect("the test waits");
+                may_go_on.await.expect("the test answers");
+                Ok(())
+            })
+        });
+        let (answered, is_answered) = tokio::sync::oneshot::channel::<()>();
+        // On SQLite these two stand in the queue together, while the first part is at work.
+        let others = async {
+            has_begun.await.expect("it begins");
+            let short = async {
+                rig.organisation("Acme").await;
+                answered.send(()).expect("the second part waits");
+            };
+            let second = rig.db.write_as(Share::Alone, move |_| {
+                Box::pin(async move {
+                    is_answered.await.expect("the short one is answered");
+                    Ok(())
+                })
+            });
+            let release = async { go_on.send(()).expect("the first part waits") };
+            let (_, second, _) = tokio::join!(biased; short, second, release);
+            second
+        };
+        let (first, second) = tokio::join!(first, others);
+        first.unwrap();
+        second.unwrap();
     })
     .await;
 }

@@ -37,38 +37,45 @@ CREATE TRIGGER session_counted_insert AFTER INSERT ON session
 REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION session_counted_insert();
 
 -- Organisation, user, kind and created_at of a session never change. A trigger with a transition table
--- cannot name columns, so that the first question is whether any end changed at all.
+-- cannot name columns, so that the first question is whether there is any end at all: uses and rotations have none.
+--
+-- The tables are summed up, not joined: a plan is made once for each connection, for as many rows as its first
+-- statement happened to change, and what suits one row compares each of a thousand with every other. The counters
+-- are all there, and ON CONFLICT changes them in the order of their keys without a plan for each.
 CREATE FUNCTION session_counted_end() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    change record;
 BEGIN
-    FOR change IN
-        SELECT n.organisation_id, n.kind,
-            count(*) FILTER (WHERE n.ended_at IS NULL) - count(*) FILTER (WHERE o.ended_at IS NULL) AS active,
-            (coalesce(sum(n.ended_at / 1000 - n.created_at / 1000) FILTER (WHERE n.ended_at IS NOT NULL), 0)
-            - coalesce(sum(o.ended_at / 1000 - o.created_at / 1000) FILTER (WHERE o.ended_at IS NOT NULL), 0))::bigint AS ended_ms,
-            (coalesce(sum(n.created_at / 1000 - 1735689600000) FILTER (WHERE n.ended_at IS NULL), 0)
-            - coalesce(sum(o.created_at / 1000 - 1735689600000) FILTER (WHERE o.ended_at IS NULL), 0))::bigint AS active_created_ms
-        FROM after n JOIN before o ON o.number = n.number
-        WHERE n.ended_at IS DISTINCT FROM o.ended_at
-        GROUP BY n.organisation_id, n.kind ORDER BY n.organisation_id, n.kind
-    LOOP
-        UPDATE session_counter SET
-            active = active + change.active,
-            ended_ms = ended_ms + change.ended_ms,
-            active_created_ms = active_created_ms + change.active_created_ms
-        WHERE organisation_id = change.organisation_id AND kind = change.kind;
-    END LOOP;
-    FOR change IN
-        SELECT n.user_id, n.organisation_id,
-            count(*) FILTER (WHERE n.ended_at IS NULL) - count(*) FILTER (WHERE o.ended_at IS NULL) AS active
-        FROM after n JOIN before o ON o.number = n.number
-        WHERE n.ended_at IS DISTINCT FROM o.ended_at
-        GROUP BY n.user_id, n.organisation_id ORDER BY n.user_id, n.organisation_id
-    LOOP
-        UPDATE session_owner SET active = active + change.active
-        WHERE user_id = change.user_id AND organisation_id = change.organisation_id;
-    END LOOP;
+    IF NOT EXISTS (SELECT FROM after WHERE ended_at IS NOT NULL)
+        AND NOT EXISTS (SELECT FROM before WHERE ended_at IS NOT NULL)
+    THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO session_counter AS c (organisation_id, kind, total, active, ended_ms, active_created_ms)
+    SELECT organisation_id, kind, 0, sum(active), sum(ended_ms), sum(active_created_ms)
+    FROM (
+        SELECT organisation_id, kind, CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END AS active,
+            CASE WHEN ended_at IS NULL THEN 0 ELSE ended_at / 1000 - created_at / 1000 END AS ended_ms,
+            CASE WHEN ended_at IS NULL THEN created_at / 1000 - 1735689600000 ELSE 0 END AS active_created_ms
+        FROM after
+        UNION ALL
+        SELECT organisation_id, kind, CASE WHEN ended_at IS NULL THEN -1 ELSE 0 END,
+            CASE WHEN ended_at IS NULL THEN 0 ELSE created_at / 1000 - ended_at / 1000 END,
+            CASE WHEN ended_at IS NULL THEN 1735689600000 - created_at / 1000 ELSE 0 END
+        FROM before
+    ) changed
+    GROUP BY organisation_id, kind ORDER BY organisation_id, kind
+    ON CONFLICT (organisation_id, kind) DO UPDATE SET
+        active = c.active + excluded.active,
+        ended_ms = c.ended_ms + excluded.ended_ms,
+        active_created_ms = c.active_created_ms + excluded.active_created_ms;
+    INSERT INTO session_owner AS o (user_id, organisation_id, sessions, active)
+    SELECT user_id, organisation_id, 0, sum(active)
+    FROM (
+        SELECT user_id, organisation_id, CASE WHEN ended_at IS NULL THEN 1 ELSE 0 END AS active FROM after
+        UNION ALL
+        SELECT user_id, organisation_id, CASE WHEN ended_at IS NULL THEN -1 ELSE 0 END FROM before
+    ) changed
+    GROUP BY user_id, organisation_id HAVING sum(active) <> 0 ORDER BY user_id, organisation_id
+    ON CONFLICT (user_id, organisation_id) DO UPDATE SET active = o.active + excluded.active;
     RETURN NULL;
 END $$;
 CREATE TRIGGER session_counted_end AFTER UPDATE ON session
@@ -119,6 +126,10 @@ REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION session_cou
 
 CREATE FUNCTION session_owner_counted_insert() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    -- Nearly always the owner is known already.
+    IF NOT EXISTS (SELECT FROM added) THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO session_owner_total AS t (organisation_id, users)
     SELECT organisation_id, count(*) FROM added GROUP BY organisation_id ORDER BY organisation_id
     ON CONFLICT (organisation_id) DO UPDATE SET users = t.users + excluded.users;

@@ -41,6 +41,8 @@ pub(super) enum Set<'a> {
     Scope,
     /// The rows without a stored end.
     Unended,
+    /// The rows of the scope that were created later than this: all that can live where the rest was overtaken.
+    Since(i64),
     /// The rows with an end, stored or not.
     Ended,
     /// The rows with these numbers, which fulfil every condition.
@@ -173,6 +175,15 @@ fn from_set(
             Scope::User(_) => (indexed(dialect, "session_by_user"), None),
         },
         Set::Unended => (indexed(dialect, "session_live_by_created"), None),
+        Set::Since(created) => {
+            let index = match wanted.scope {
+                Scope::All => "session_live_by_created",
+                Scope::Organisation(_) => "session_by_organisation",
+                Scope::User(_) => "session_by_user",
+            };
+            let later = format!("s.created_at > {}", sql.place(*created));
+            (indexed(dialect, index), Some(later))
+        }
         Set::Ended => (
             indexed(dialect, "session_id_unique"),
             Some(format!(

@@ -132,7 +132,7 @@ fn known(wanted: &Wanted<'_>, tally: &Tally) -> u64 {
 fn smallest_set<'a>(wanted: &Wanted<'_>, tally: &Tally) -> (Set<'a>, u64) {
     let sum = tally.sum(None);
     match (wanted.scope, wanted.filter.state) {
-        (Scope::All, Some(State::Active)) => (Set::Unended, natural(sum.active)),
+        (Scope::All, Some(State::Active)) => (Set::Unended, tally.unended()),
         (Scope::All, Some(State::Ended)) => (Set::Ended, natural(sum.total - sum.active)),
         (Scope::All, None) => (Set::All, natural(sum.total)),
         _ => (Set::Scope, natural(sum.total)),
@@ -155,6 +155,11 @@ async fn unsearched(
         rows: stretch.rows.min(rows - stretch.offset),
         ..stretch
     };
+    if let (Some(State::Active), Some(since)) = (wanted.filter.state, since(wanted, tally)) {
+        // However many kinds there are: next to nothing lives, and a walk would pass by all the rest.
+        let ids = ids::sort(connection, wanted, sort, Set::Since(since), stretch).await?;
+        return Ok((ids, total));
+    }
     let (set, set_size) = smallest_set(wanted, tally);
     // A walk tests more rows than it brings where others lie between.
     let walked_rows = walked(Dialect::of(connection), wanted, sort, tally);
@@ -176,18 +181,24 @@ async fn unsearched(
     Ok((ids, total))
 }
 
+/// Where all of the scope was overtaken, the moment until which nothing was created that lives.
+fn since(wanted: &Wanted<'_>, tally: &Tally) -> Option<i64> {
+    tally.overtaken.nothing_lives_until(wanted.scope)
+}
+
 /// A list to be walked.
 pub(super) fn list<'a>(
     wanted: &'a Wanted<'a>,
     sort: SessionSort,
     part: Part,
-    tally: &Tally,
+    tally: &'a Tally,
 ) -> Walk<'a> {
     Walk {
         wanted,
         sort,
         part,
         gone: tally.gone > 0,
+        overtaken: &tally.overtaken,
         along_scope: along_scope(wanted, part, tally),
     }
 }

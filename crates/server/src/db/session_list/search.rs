@@ -9,8 +9,10 @@ use sea_orm::ConnectionTrait;
 
 use super::Wanted;
 use super::ids::conditions;
+use crate::db::counters::Tally;
 use crate::db::error::DbError;
 use crate::db::life;
+use crate::db::overtaken::Overtaken;
 use crate::db::scope::Scope;
 use crate::db::search_text::letters;
 use crate::db::sql::{Dialect, Row, Sql};
@@ -135,21 +137,30 @@ pub(super) struct Found {
     pub(super) numbers: String,
 }
 
-/// The numbers of the rows that are wanted, as a query of the index with the column `found`. `gone` says
-/// whether there may be rows whose end is not stored.
+/// The numbers of the rows that are wanted, as a query of the index with the column `found`.
 pub(super) async fn by_index(
     connection: &impl ConnectionTrait,
     wanted: &Wanted<'_>,
     matches: &Matches,
-    gone: bool,
+    tally: &Tally,
 ) -> Result<Option<Sql>, DbError> {
     let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "");
     let now = sql.place(wanted.now.0);
-    let gone = gone && wanted.filter.state.is_some();
+    let has_state = wanted.filter.state.is_some();
+    let gone = tally.gone > 0 && has_state;
+    let overtaken = Some(&tally.overtaken).filter(|rows| has_state && !rows.is_empty());
+    let mut with = Vec::new();
     if gone {
-        let gone = life::gone(dialect, "s.number AS number", &now, "");
-        sql.push(&format!("WITH gone AS MATERIALIZED ({gone}) "));
+        let gone = life::collected(&mut sql, &tally.overtaken, "s.number AS number", &now, "");
+        with.push(format!("gone AS MATERIALIZED ({gone})"));
+    }
+    if let Some(overtaken) = overtaken {
+        let spared = overtaken.spared(&mut sql);
+        with.push(format!("spared AS MATERIALIZED ({spared})"));
+    }
+    if !with.is_empty() {
+        sql.push(&format!("WITH {} ", with.join(", ")));
     }
     let rows = match matches {
         Matches::None | Matches::Rows => return Ok(None),
@@ -164,7 +175,8 @@ pub(super) async fn by_index(
                     sql.place(organisation.0)
                 );
             }
-            conditions += &state_among_found(dialect, wanted, gone, "session_search.rowid");
+            let number = "session_search.rowid";
+            conditions += &state_among_found(&mut sql, wanted, gone, overtaken, number);
             format!(
                 "SELECT session_search.rowid AS found FROM session_search WHERE session_search MATCH {place}{conditions}"
             )
@@ -174,7 +186,7 @@ pub(super) async fn by_index(
         Matches::Like(pattern) => {
             let place = sql.place(pattern.clone());
             let conditions = conditions(&mut sql, wanted);
-            let state = state_among_found(dialect, wanted, gone, "s.number");
+            let state = state_among_found(&mut sql, wanted, gone, overtaken, "s.number");
             format!(
                 "SELECT s.number AS found FROM {} s WHERE {conditions} AND s.letters LIKE {place}{state}",
                 dialect.entry()
@@ -187,15 +199,26 @@ pub(super) async fn by_index(
 
 /// The condition of a filter by state on rows that the index, which does not know it, has found; begins with
 /// AND.
-fn state_among_found(dialect: Dialect, wanted: &Wanted<'_>, gone: bool, number: &str) -> String {
-    let ended = life::stored_end(dialect, number);
-    let among_gone = format!("{number} IN (SELECT number FROM gone)");
-    match (wanted.filter.state, gone) {
-        (None, _) => String::new(),
-        (Some(State::Active), false) => format!(" AND NOT {ended}"),
-        (Some(State::Active), true) => format!(" AND NOT {ended} AND NOT {among_gone}"),
-        (Some(State::Ended), false) => format!(" AND {ended}"),
-        (Some(State::Ended), true) => format!(" AND ({ended} OR {among_gone})"),
+fn state_among_found(
+    sql: &mut Sql,
+    wanted: &Wanted<'_>,
+    gone: bool,
+    overtaken: Option<&Overtaken>,
+    number: &str,
+) -> String {
+    let mut ended = Vec::new();
+    if let Some(overtaken) = overtaken {
+        ended.push(overtaken.by_number(sql, wanted.scope, number));
+    }
+    if gone {
+        ended.push(format!("{number} IN (SELECT number FROM gone)"));
+    }
+    ended.push(life::stored_end(sql.dialect(), number));
+    let ended = ended.join(" OR ");
+    match wanted.filter.state {
+        None => String::new(),
+        Some(State::Active) => format!(" AND NOT ({ended})"),
+        Some(State::Ended) => format!(" AND ({ended})"),
     }
 }
 

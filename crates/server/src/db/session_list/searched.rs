@@ -34,7 +34,7 @@ pub(super) async fn matching(
     Ok(match matches {
         Matches::None => None,
         Matches::Rows => Some(by_rows()),
-        _ => search::by_index(connection, wanted, &matches, tally.gone > 0).await?,
+        _ => search::by_index(connection, wanted, &matches, tally).await?,
     })
 }
 
@@ -66,8 +66,14 @@ fn of_part(wanted: &Wanted<'_>, tally: &Tally) -> u64 {
     });
     natural(match wanted.filter.state {
         None => sum.total,
-        // Those whose end is not stored lie among them.
-        Some(State::Active) => sum.active + tally.gone,
+        // Those whose end is not stored lie among them, unless all that can live is newer than they are.
+        Some(State::Active) => {
+            let among = match tally.overtaken.nothing_lives_until(wanted.scope) {
+                Some(_) => 0,
+                None => tally.uncollected,
+            };
+            sum.active + tally.gone + among
+        }
         Some(State::Ended) => sum.total - sum.active,
     })
 }

@@ -18,6 +18,7 @@ use super::ids::{
 };
 use crate::db::error::DbError;
 use crate::db::life;
+use crate::db::overtaken::Overtaken;
 use crate::db::sql::{Dialect, Row, Sql};
 
 /// A list to be walked.
@@ -26,8 +27,9 @@ pub(super) struct Walk<'a> {
     pub(super) wanted: &'a Wanted<'a>,
     pub(super) sort: SessionSort,
     pub(super) part: Part,
-    /// Whether there may be rows whose end is not stored.
+    /// Whether there are rows whose end is not stored, and which of them are not collected.
     pub(super) gone: bool,
+    pub(super) overtaken: &'a Overtaken,
     /// Whether an order by time goes along the organisation's own rows of both states, rather than along
     /// everybody's of one.
     pub(super) along_scope: bool,
@@ -103,8 +105,23 @@ struct Walker<'a> {
     search: String,
     /// The search of a row of `Dialect::entry`.
     entry_search: String,
+    /// What epochs have overtaken; `None` where that makes no difference.
+    overtaken: Option<OvertakenRows>,
     /// Whether there is a table `bound` with the last key.
     bounded: bool,
+}
+
+/// Which rows without a stored end an epoch has overtaken, as conditions on `s`.
+struct OvertakenRows {
+    /// All of the scope, but for what is newer.
+    whole: bool,
+    /// By the creation, and the opposite.
+    by_creation: String,
+    alive_by_creation: String,
+    /// By the id, for indexes without a creation.
+    by_id: String,
+    /// Those that ended together, and when.
+    layers: Vec<(String, String)>,
 }
 
 /// One part of one index.
@@ -163,8 +180,24 @@ impl<'a> Walker<'a> {
             kind,
             search,
             entry_search,
+            overtaken: None,
             bounded: false,
         };
+        if walker.states_matter() && !list.overtaken.is_empty() {
+            let (overtaken, scope) = (list.overtaken, list.wanted.scope);
+            let sql = &mut walker.sql;
+            walker.overtaken = Some(OvertakenRows {
+                whole: overtaken.nothing_lives_until(scope).is_some(),
+                by_creation: overtaken.by_creation(sql),
+                alive_by_creation: overtaken.alive_by_creation(sql, scope),
+                by_id: overtaken.by_id(sql, scope),
+                layers: overtaken.layers(sql),
+            });
+            let spared = overtaken.spared(sql);
+            walker
+                .with
+                .push(format!("spared AS MATERIALIZED ({spared})"));
+        }
         if walker.gone_matters() {
             let key = match list.sort.key {
                 SortKey::Duration => {
@@ -172,13 +205,15 @@ impl<'a> Walker<'a> {
                 }
                 key => format!("s.{}", column(key)),
             };
-            let gone = life::gone(
-                dialect,
+            let and = format!(" AND {}", walker.in_scope);
+            let gone = life::collected(
+                &mut walker.sql,
+                list.overtaken,
                 &format!(
                     "s.id AS id, s.number AS number, s.kind AS kind, s.search_text AS search_text, {key} AS k"
                 ),
                 &walker.now,
-                &format!(" AND {}", walker.in_scope),
+                &and,
             );
             walker.with.push(format!("gone AS MATERIALIZED ({gone})"));
         }
@@ -188,7 +223,11 @@ impl<'a> Walker<'a> {
     /// Rows whose end is not stored lie among the live ones; where that is their place too, nothing is
     /// to be done.
     fn gone_matters(&self) -> bool {
-        self.list.gone && (self.list.part != Part::All || self.list.sort.key == SortKey::Duration)
+        self.list.gone && self.states_matter()
+    }
+
+    fn states_matter(&self) -> bool {
+        self.list.part != Part::All || self.list.sort.key == SortKey::Duration
     }
 
     /// Finds the key at which to stop, from rows that are evenly spread over all there are.

@@ -29,7 +29,7 @@ impl Walker<'_> {
                     "true{}{}{}",
                     self.kind,
                     self.search,
-                    self.within_reach("s.k", None)
+                    self.within_reach("s.k", None, &self.now)
                 ),
                 key: "s.k".to_owned(),
                 against: None,
@@ -47,31 +47,43 @@ impl Walker<'_> {
         }
         let key = "s.created_at".to_owned();
         streams.push(if of_organisation {
-            self.stream("session_by_organisation", key, None, &self.kind)
+            self.stream("session_by_organisation", key, &self.kind)
         } else {
             self.entry_stream("session_by_created", key, &self.kind)
         });
         true
     }
 
-    fn stream(
-        &self,
-        index: &str,
-        key: String,
-        against: Option<&'static str>,
-        conditions: &str,
-    ) -> Stream {
+    fn stream(&self, index: &str, key: String, conditions: &str) -> Stream {
         let conditions = format!(
             "{}{conditions}{}{}",
             self.in_scope,
             self.search,
-            self.within_reach(&key, against)
+            self.within_reach(&key, None, &self.now)
         );
         Stream {
             source: indexed(self.dialect, index),
             conditions,
             key,
-            against,
+            against: None,
+            descending: self.descending,
+        }
+    }
+
+    /// Rows without a stored end by their duration until a moment: the longest is the oldest.
+    fn lasting(&self, index: &str, until: &str, conditions: &str) -> Stream {
+        let (key, column) = (format!("({until} - s.created_at)"), "s.created_at");
+        let conditions = format!(
+            "{}{conditions}{}{}",
+            self.in_scope,
+            self.search,
+            self.within_reach(&key, Some(column), until)
+        );
+        Stream {
+            source: indexed(self.dialect, index),
+            conditions,
+            key,
+            against: Some(column),
             descending: self.descending,
         }
     }
@@ -84,7 +96,7 @@ impl Walker<'_> {
                 "{}{conditions}{}{}",
                 self.in_scope,
                 self.entry_search,
-                self.within_reach(&key, None)
+                self.within_reach(&key, None, &self.now)
             ),
             key,
             against: None,
@@ -92,8 +104,8 @@ impl Walker<'_> {
         }
     }
 
-    /// The last key, for a walk with a reach; begins with AND.
-    fn within_reach(&self, key: &str, against: Option<&str>) -> String {
+    /// The last key, for a walk with a reach; begins with AND. A column that runs against the key does so from `from`.
+    fn within_reach(&self, key: &str, against: Option<&str>, from: &str) -> String {
         if !self.bounded {
             return String::new();
         }
@@ -103,7 +115,7 @@ impl Walker<'_> {
             // What runs against the key is bounded from the other side.
             Some(column) => {
                 let sign = if self.descending { "<=" } else { ">=" };
-                format!(" AND {column} {sign} (SELECT {} - k FROM bound)", self.now)
+                format!(" AND {column} {sign} (SELECT {from} - k FROM bound)")
             }
         }
     }
@@ -120,10 +132,27 @@ impl Walker<'_> {
     /// The condition of a part on an index that both states share; begins with AND.
     fn state(&self, part: Part) -> String {
         let ended = life::stored_end(self.dialect, "s.number");
-        match part {
-            Part::All => String::new(),
-            Part::Live => format!(" AND NOT {ended}{}", self.not_gone()),
-            Part::Ended => format!(" AND {ended}"),
+        let not_gone = self.not_gone();
+        match (part, &self.overtaken) {
+            (Part::All, _) => String::new(),
+            (Part::Live, None) => format!(" AND NOT {ended}{not_gone}"),
+            (Part::Live, Some(overtaken)) => {
+                format!(" AND NOT {} AND NOT {ended}{not_gone}", overtaken.by_id)
+            }
+            (Part::Ended, None) => format!(" AND {ended}"),
+            // One stream for both, so that neither passes by all that the other has.
+            (Part::Ended, Some(overtaken)) => {
+                format!(" AND (({}{not_gone}) OR {ended})", overtaken.by_id)
+            }
+        }
+    }
+
+    /// What keeps rows without a stored end that were overtaken out of the live ones by their creation; begins with
+    /// AND.
+    fn not_overtaken(&self) -> String {
+        match &self.overtaken {
+            Some(overtaken) => format!(" AND {}", overtaken.alive_by_creation),
+            None => String::new(),
         }
     }
 
@@ -131,16 +160,12 @@ impl Walker<'_> {
     fn halves(&self, streams: &mut Vec<Stream>) {
         let part = self.list.part;
         if part != Part::Ended {
-            let (key, against) = match self.list.sort.key {
-                SortKey::Duration => (
-                    format!("({} - s.created_at)", self.now),
-                    Some("s.created_at"),
-                ),
-                _ => ("s.created_at".to_owned(), None),
-            };
             let (index, state) = self.by_time(Part::Live);
-            let conditions = format!("{state}{}", self.kind);
-            streams.push(self.stream(index, key, against, &conditions));
+            let conditions = format!("{state}{}{}", self.not_overtaken(), self.kind);
+            streams.push(match self.list.sort.key {
+                SortKey::Duration => self.lasting(index, &self.now, &conditions),
+                _ => self.stream(index, "s.created_at".to_owned(), &conditions),
+            });
         }
         if part == Part::Live {
             return;
@@ -157,7 +182,30 @@ impl Walker<'_> {
             }
         };
         let conditions = format!("{state}{}", self.kind);
-        streams.push(self.stream(index, key.to_owned(), None, &conditions));
+        streams.push(self.stream(index, key.to_owned(), &conditions));
+        self.overtaken_by_time(streams);
+    }
+
+    /// What was overtaken, among the rows without a stored end.
+    fn overtaken_by_time(&self, streams: &mut Vec<Stream>) {
+        let Some(overtaken) = &self.overtaken else {
+            return;
+        };
+        let unended = format!(" AND s.ended_at IS NULL{}{}", self.not_gone(), self.kind);
+        let index = "session_live_by_created";
+        match self.list.sort.key {
+            SortKey::Duration => {
+                streams.extend(overtaken.layers.iter().map(|(rows, until)| {
+                    self.lasting(index, until, &format!("{unended} AND {rows}"))
+                }));
+            }
+            // The stream of ended rows has them.
+            _ if self.list.along_scope => {}
+            _ => {
+                let conditions = format!("{unended} AND {}", overtaken.by_creation);
+                streams.push(self.stream(index, "s.created_at".to_owned(), &conditions));
+            }
+        }
     }
 
     /// The index with the rows of a state by their creation, and the condition that leaves them.
@@ -177,15 +225,33 @@ impl Walker<'_> {
     fn by_activity(&self, streams: &mut Vec<Stream>) {
         let mut push = |index, state: &str| {
             let key = "s.last_activity_at".to_owned();
-            streams.push(self.stream(index, key, None, &format!("{state}{}", self.kind)));
+            streams.push(self.stream(index, key, &format!("{state}{}", self.kind)));
         };
-        let part = self.list.part;
-        match (self.dialect, part) {
-            (_, Part::Ended) => push("session_ended_by_activity", ENDED),
-            (Dialect::Sqlite, _) => push("session_by_activity", &self.state(part)),
-            (Dialect::Postgres, _) => {
-                let state = format!(" AND s.ended_at IS NULL{}", self.not_gone());
-                push("session_live_by_activity", &state);
+        let unended = format!(" AND s.ended_at IS NULL{}", self.not_gone());
+        match (self.dialect, self.list.part, &self.overtaken) {
+            (_, Part::Ended, None) => push("session_ended_by_activity", ENDED),
+            (Dialect::Sqlite, Part::Ended, Some(overtaken)) if overtaken.whole => {
+                push("session_by_activity", &self.state(Part::Ended));
+            }
+            (Dialect::Sqlite, Part::Ended, Some(overtaken)) => {
+                push("session_ended_by_activity", ENDED);
+                let ended = life::stored_end(self.dialect, "s.number");
+                let rows = format!(
+                    " AND {} AND NOT {ended}{}",
+                    overtaken.by_id,
+                    self.not_gone()
+                );
+                push("session_by_activity", &rows);
+            }
+            (Dialect::Postgres, Part::Ended, Some(overtaken)) => {
+                push("session_ended_by_activity", ENDED);
+                let rows = format!("{unended} AND {}", overtaken.by_creation);
+                push("session_live_by_activity", &rows);
+            }
+            (Dialect::Sqlite, part, _) => push("session_by_activity", &self.state(part)),
+            (Dialect::Postgres, part, _) => {
+                let rows = format!("{unended}{}", self.not_overtaken());
+                push("session_live_by_activity", &rows);
                 if part == Part::All {
                     push("session_ended_by_activity", ENDED);
                 }
