@@ -37,6 +37,11 @@ impl AddressRange {
         (first.to_be_bytes(), (first | self.free()).to_be_bytes())
     }
 
+    /// Its first address.
+    pub fn first(self) -> IpAddr {
+        self.address
+    }
+
     /// Whether it holds one address only.
     pub fn is_single(self) -> bool {
         self.free() == 0

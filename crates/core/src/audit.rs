@@ -24,6 +24,8 @@ words!(
         UserLocked = "user.locked",
         /// An account was unlocked.
         UserUnlocked = "user.unlocked",
+        /// An address from which too many sign-ins failed was given its attempts back.
+        AddressReleased = "address.released",
         /// A user was created.
         UserCreated = "user.created",
         /// A user's name or e-mail was changed.

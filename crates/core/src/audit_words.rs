@@ -178,6 +178,7 @@ const fn verbs(action: AuditAction) -> (&'static str, &'static str) {
         AuditAction::SignIn => ("signed in as", "sign in as"),
         AuditAction::UserLocked => ("locked the account of", "lock the account of"),
         AuditAction::UserUnlocked => ("unlocked the account of", "unlock the account of"),
+        AuditAction::AddressReleased => ("released an address of", "release an address of"),
         AuditAction::UserCreated => ("created the user", "create the user"),
         AuditAction::PasswordChanged => ("changed the password of", "change the password of"),
         AuditAction::PasswordReset => ("reset the password of", "reset the password of"),

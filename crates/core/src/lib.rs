@@ -41,7 +41,7 @@ pub use many::{EndAllScope, EndChoice, EndRun, EndStage};
 pub use page::{Page, PageNumber, PageSize};
 pub use people::{
     CreateRole, CreateUser, EditOrganisation, EditRole, EditUser, Organisation, Role, RoleRef,
-    User, UserActs, UserCreated,
+    ThrottledAddress, User, UserActs, UserCreated,
 };
 pub use people_backend::PeopleBackend;
 pub use people_query::{NameQuery, UserFilter, UserQuery, UserSort, UserSortKey, UserState};

@@ -191,6 +191,16 @@ pub struct Organisation {
     pub sessions: u64,
 }
 
+/// An address that is refused for a while, since too many sign-ins from it failed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ThrottledAddress {
+    /// The address; of IPv6 the network, such as `2001:db8::/64`.
+    pub address: String,
+    /// When it has an attempt again, unless it is released before.
+    pub until: Timestamp,
+}
+
 /// What is to change of an organisation; what is missing stays.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -5,10 +5,11 @@ use crate::filter::SessionQuery;
 use crate::ids::{OrganisationId, RoleKey, UserId};
 use crate::page::Page;
 use crate::people::{
-    CreateRole, CreateUser, EditOrganisation, EditRole, EditUser, Organisation, Role, User,
-    UserCreated,
+    CreateRole, CreateUser, EditOrganisation, EditRole, EditUser, Organisation, Role,
+    ThrottledAddress, User, UserCreated,
 };
 use crate::people_query::{NameQuery, UserQuery};
+use crate::policy::Policy;
 use crate::session::Session;
 
 /// What Rollcall can do for one request about users, roles and organisations.
@@ -44,6 +45,16 @@ pub trait PeopleBackend: Send + Sync {
 
     /// A user's sessions, newest first. Needs `sessions.view`.
     fn list_user_sessions(&self, id: UserId, query: SessionQuery) -> Answer<'_, Page<Session>>;
+
+    /// What this user's next sign-in has to keep to, with where each value comes from. Needs `users.view`.
+    fn user_policy(&self, id: UserId) -> Answer<'_, Policy>;
+
+    /// The addresses that are refused because too many sign-ins from them failed. Needs `users.unlock` in all
+    /// organisations, since an address belongs to none.
+    fn throttled_addresses(&self) -> Answer<'_, Vec<ThrottledAddress>>;
+
+    /// Gives an address all its attempts back; nothing happens if it has them. Needs the same.
+    fn release_address(&self, address: String) -> Answer<'_, ()>;
 
     /// The roles that the caller may see: built-in ones first, then those of organisations, by name. Needs
     /// `users.view`.

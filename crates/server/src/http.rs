@@ -22,6 +22,7 @@ use crate::error::ApiError;
 use crate::service::{Door, RequestBackend, Service};
 
 pub mod address;
+mod addresses;
 pub mod assets;
 mod audit;
 mod body;
@@ -151,6 +152,11 @@ pub fn router(settings: &Settings, service: Service) -> Router {
             post(users::reset_password),
         )
         .route("/api/v1/users/{id}/unlock", post(users::unlock))
+        .route("/api/v1/users/{id}/policy", get(policy::of_user))
+        .route(
+            "/api/v1/throttled-addresses",
+            get(addresses::list).delete(addresses::release),
+        )
         .route("/api/v1/roles", get(roles::list).post(roles::create))
         .route(
             "/api/v1/roles/{key}",

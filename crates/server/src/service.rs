@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod activity;
+mod addresses;
 pub mod admin;
 pub mod audit;
 pub mod authenticate;

@@ -7,7 +7,7 @@ use leptos_router::hooks::use_query_map;
 use leptos_router::params::ParamsMap;
 use rollcall_core::{BuiltInRole, Error, Permission, Policy, PolicySource, Role, Rule, words};
 
-use super::parts::{all, backend, failed, may, options, sees_all, when_there};
+use super::parts::{all, backend, failed, may, options, sees_all, table, when_there};
 use crate::app::use_surroundings;
 use crate::routes;
 use crate::rpc::{self, SetPolicy};
@@ -202,19 +202,55 @@ fn form(policy: &Policy, asked: &Asked, typed: &ParamsMap, over: Option<u64>) ->
     .into_any()
 }
 
+/// What applies to one user, and where each value comes from.
+pub(super) fn applies(policy: &Policy) -> AnyView {
+    let rows = TIMEOUTS.iter().chain(&LIMITS).chain(&PASSWORDS);
+    let rows = rows
+        .filter_map(|rule| policy.0.iter().find(|entry| entry.rule == *rule))
+        .map(|entry| {
+            let own = source(&entry.source);
+            view! {
+                <tr>
+                    <td>{label(entry.rule)}</td>
+                    <td>{shown(entry.rule, entry.value)}</td>
+                    <td>{own}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    let headings = ["Rule", "Value", "Where it comes from"];
+    let headings = headings
+        .map(|heading| view! { <th scope="col">{heading}</th> })
+        .collect_view();
+    view! {
+        <section class="panel" aria-label="Policy">
+            <div class="bar"><h2>"Policy"</h2><span class="aside">"What the next sign-in has to keep to."</span></div>
+            {table("Policy", headings.into_any(), rows.into_any())}
+        </section>
+    }
+    .into_any()
+}
+
+fn source(source: &PolicySource) -> &'static str {
+    match source {
+        PolicySource::Server => "the server's own value",
+        PolicySource::Installation => "set for everybody",
+        PolicySource::Organisation => "set for the organisation",
+        PolicySource::Role => "set for the role",
+    }
+}
+
 fn field(policy: &Policy, rule: Rule, here: &PolicySource, typed: &ParamsMap) -> AnyView {
     let Some(entry) = policy.0.iter().find(|entry| entry.rule == rule) else {
         return ().into_any();
     };
     let own = entry.source == *here;
     let name = format!("values[{}]", rule.as_str());
-    let source = match entry.source {
-        PolicySource::Server => "the server's own value",
-        PolicySource::Installation => "set for everybody",
-        PolicySource::Organisation => "set for the organisation",
-        PolicySource::Role => "set for the role",
-    };
-    let now = format!("Now {}: {source}.", shown(rule, entry.value));
+    let now = format!(
+        "Now {}: {}.",
+        shown(rule, entry.value),
+        source(&entry.source)
+    );
     // What was typed and not saved stands there again.
     let value = match typed.get(&name) {
         Some(typed) => typed.parse().ok(),

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 use rollcall_core::{
-    Organisation, Page, PageNumber, Permission, Role, Session, SessionQuery, State, User,
+    Organisation, Page, PageNumber, Permission, Policy, Role, Session, SessionQuery, State, User,
 };
 
 use super::edit_user::edit_form;
@@ -12,11 +12,18 @@ use super::parts::{
     Foot, all, as_of, backend, counted, empty, failed, may, pager, part, search, sees_all,
     state_tags, table, when_there,
 };
+use super::policy::applies;
 use crate::components::session_facts::StateTag;
 use crate::routes;
 use crate::rpc::{EditUser, UnlockUser};
 use crate::ui::clock::{ExactTime, TimeAgo, exact};
 use crate::ui::icon::{Glyph, Icon};
+
+/// What the user can be given.
+struct Choices {
+    roles: Vec<Role>,
+    organisations: Vec<Organisation>,
+}
 
 pub(super) fn page() -> AnyView {
     when_there(|| {
@@ -55,7 +62,18 @@ pub(super) fn page() -> AnyView {
                 true => backend.list_organisations(all()).await?.items,
                 false => Vec::new(),
             };
-            Ok(show(user, password, sessions, query, roles, organisations))
+            let policy = backend.user_policy(id).await?;
+            Ok(show(
+                user,
+                password,
+                sessions,
+                query,
+                Choices {
+                    roles,
+                    organisations,
+                },
+                &policy,
+            ))
         }
     })
 }
@@ -65,15 +83,15 @@ fn show(
     password: Option<String>,
     sessions: Option<Page<Session>>,
     query: SessionQuery,
-    roles: Vec<Role>,
-    organisations: Vec<Organisation>,
+    choices: Choices,
+    policy: &Policy,
 ) -> AnyView {
     let now = sessions.as_ref().map(|page| as_of(page.as_of));
     let sessions = sessions.map(|page| session_list(&user, page, &query));
     let edit = user
         .may
         .edit
-        .then(|| edit_form(&user, roles, organisations));
+        .then(|| edit_form(&user, choices.roles, choices.organisations));
     view! {
         <Title text=user.name.clone() />
         <p class="crumbs"><a href=routes::USERS>"Users"</a></p>
@@ -90,6 +108,7 @@ fn show(
         {acts(&user)}
         {sessions}
         {edit}
+        {applies(policy)}
     }
     .into_any()
 }

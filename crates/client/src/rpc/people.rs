@@ -22,6 +22,27 @@ pub async fn find_user(user: String) -> Rpc<User> {
     Ok(backend()?.find_user(id(&user, Field::Id)?).await?)
 }
 
+/// See `PeopleBackend::user_policy`.
+#[server(prefix = "/rpc", endpoint = "user_policy", output = Answer)]
+pub async fn user_policy(user: String) -> Rpc<model::Policy> {
+    Ok(backend()?.user_policy(id(&user, Field::Id)?).await?)
+}
+
+/// See `PeopleBackend::throttled_addresses`.
+#[server(prefix = "/rpc", endpoint = "throttled_addresses", output = Answer)]
+pub async fn throttled_addresses() -> Rpc<Vec<model::ThrottledAddress>> {
+    Ok(backend()?.throttled_addresses().await?)
+}
+
+/// See `PeopleBackend::release_address`.
+#[server(prefix = "/rpc", endpoint = "release_address", output = Answer)]
+pub async fn release_address(#[server(default)] ip: String) -> Rpc<()> {
+    let backend = backend()?;
+    backend.release_address(ip).await?;
+    backend.redirect(routes::LOCKED);
+    Ok(())
+}
+
 /// See `PeopleBackend::create_user`. Leads to the user's page, which shows the password.
 #[server(prefix = "/rpc", endpoint = "create_user", output = Answer)]
 pub async fn create_user(

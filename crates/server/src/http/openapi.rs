@@ -18,8 +18,8 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    audit, credentials, export, many, me, operations, organisations, policy, roles, sessions,
-    sign_in, user_requests, users,
+    addresses, audit, credentials, export, many, me, operations, organisations, policy, roles,
+    sessions, sign_in, user_requests, users,
 };
 use crate::error::{FieldError, ProblemDocument};
 
@@ -38,8 +38,9 @@ use crate::error::{FieldError, ProblemDocument};
         export::own_sessions, export::sessions, export::audit,
         sessions::list, sessions::stats, sessions::find, sessions::end,
         many::preview, many::end, many::progress, many::end_all,
-        policy::find, policy::change, policy::preview,
+        policy::find, policy::change, policy::preview, policy::of_user,
         users::list, users::create, users::find, users::edit, users::remove, users::reset_password, users::unlock,
+        addresses::list, addresses::release,
         users::list_sessions, users::end_sessions,
         roles::list, roles::create, roles::find, roles::edit, roles::remove,
         organisations::list, organisations::create, organisations::find, organisations::edit,

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use rollcall_core::{
-    Backend, OrganisationId, Policy, PolicyPlace, PolicySource, Problem, Rule, WhenFull, query,
+    Backend, OrganisationId, PeopleBackend, Policy, PolicyPlace, PolicySource, Problem, Rule,
+    UserId, WhenFull, query,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{Body, NoParameters, Parameters, SignedIn};
+use super::extract::{Body, Id, NoParameters, Parameters, SignedIn};
 use super::respond::Json;
 use crate::error::{ApiError, ProblemDocument};
 
@@ -120,6 +121,24 @@ pub(super) async fn find(
         }
     }
     Ok(Json(asking.policy(place).await?.into()))
+}
+
+/// What applies to one user. Needs `users.view`.
+#[utoipa::path(
+    get, path = "/api/v1/users/{id}/policy", tag = "Policy",
+    params(("id" = UserId, Path, description = "The user")),
+    responses(
+        (status = 200, description = "Every value, and where it comes from", body = PolicyDocument),
+        (status = 403, description = "Not permitted", body = ProblemDocument),
+        (status = 404, description = "Unknown, or another organisation's", body = ProblemDocument),
+    )
+)]
+pub(super) async fn of_user(
+    asking: SignedIn,
+    Id(id): Id<UserId>,
+    _: NoParameters,
+) -> Result<Json<PolicyDocument>, ApiError> {
+    Ok(Json(asking.user_policy(id).await?.into()))
 }
 
 /// What to set, and for whom.

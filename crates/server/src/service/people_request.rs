@@ -5,8 +5,8 @@ use std::sync::PoisonError;
 use rollcall_core::backend::Answer;
 use rollcall_core::{
     CreateRole, CreateUser, EditOrganisation, EditRole, EditUser, NameQuery, Organisation,
-    OrganisationId, Page, PeopleBackend, Role, RoleKey, Session, SessionQuery, User, UserCreated,
-    UserId, UserQuery,
+    OrganisationId, Page, PeopleBackend, Policy, Role, RoleKey, Session, SessionQuery,
+    ThrottledAddress, User, UserCreated, UserId, UserQuery,
 };
 
 use super::request::{Door, RequestBackend};
@@ -74,6 +74,23 @@ impl PeopleBackend for RequestBackend {
             }
             let for_this = handed.as_ref().filter(|(user, _)| *user == id);
             Ok(for_this.map(|(_, password)| password.clone()))
+        })
+    }
+
+    fn user_policy(&self, id: UserId) -> Answer<'_, Policy> {
+        self.answer(async move { self.service.user_policy(self.signed_in()?, id).await })
+    }
+
+    fn throttled_addresses(&self) -> Answer<'_, Vec<ThrottledAddress>> {
+        self.answer(async move { self.service.throttled_addresses(self.signed_in()?) })
+    }
+
+    fn release_address(&self, address: String) -> Answer<'_, ()> {
+        self.answer(async move {
+            let caller = self.signed_in()?;
+            self.service
+                .release_address(caller, &self.facts, &address)
+                .await
         })
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rollcall_core::{
     AuditAction, AuditOutcome, Error, Field, Kind, PageSize, Permission, Policy, PolicyPlace,
-    Problem, Rule, Session, SessionFilter, SessionQuery, State, WhenFull,
+    Problem, Rule, Session, SessionFilter, SessionQuery, State, UserId, WhenFull,
 };
 
 use super::audit::{Describe, event};
@@ -90,6 +90,20 @@ impl Service {
     /// What applies in a place within the caller's reach.
     pub async fn policy(&self, caller: &Caller, place: PolicyPlace) -> Result<Policy, Error> {
         let place = self.within(caller, place).await?;
+        self.policy_in(&place).await
+    }
+
+    /// What applies to a user within the caller's reach.
+    pub async fn user_policy(&self, caller: &Caller, id: UserId) -> Result<Policy, Error> {
+        let scope = caller.authorise(Permission::UsersView)?;
+        let found = db::users::find_scoped(self.db().reader(), scope, id).await;
+        let user = found
+            .map_err(|error| self.database_error(error))?
+            .ok_or(Error::NotFound)?;
+        let place = PolicyPlace {
+            organisation: Some(user.organisation_id),
+            role: Some(user.role_key),
+        };
         self.policy_in(&place).await
     }
 

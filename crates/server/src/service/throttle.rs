@@ -96,6 +96,26 @@ impl AddressThrottle {
         }
     }
 
+    /// The networks that are refused now, and until when; the last to be free again first.
+    pub fn throttled(&self, now: Timestamp) -> Vec<(IpAddr, Timestamp)> {
+        let mut throttled: Vec<_> = self
+            .lock()
+            .iter()
+            .filter_map(|(network, entry)| {
+                let mut left = entry.times.iter().filter(|time| **time + self.window > now);
+                let oldest = *left.next()?;
+                (left.count() + 1 >= self.most_failures).then_some((*network, oldest + self.window))
+            })
+            .collect();
+        throttled.sort_unstable_by_key(|(network, until)| (std::cmp::Reverse(*until), *network));
+        throttled
+    }
+
+    /// Gives an address all its attempts back. False if it had them.
+    pub fn release(&self, ip: IpAddr) -> bool {
+        self.lock().remove(&network_of(ip)).is_some()
+    }
+
     // What has expired goes first, then the addresses that have been quiet for longest, many at once, so
     // that a flood of addresses does not make every attempt look through all of them.
     fn make_room(&self, failures: &mut HashMap<IpAddr, Failures>, now: Timestamp) {

@@ -5,13 +5,14 @@ use http::Method;
 use rollcall_core::BuiltInRole;
 use serde_json::json;
 
-use crate::support::{Answer, Client, PASSWORD, TestApp, minutes};
+use crate::support::{Answer, Client, PASSWORD, TestApp, minutes, seconds};
 
 both_databases!(
     ten_spellings_share_one_count,
     a_lock_holds_at_every_door,
     four_failures_outlive_the_server,
     one_address_locks_four_accounts_at_most,
+    a_throttled_address_is_shown_and_released,
     refusals_are_the_same_at_every_door,
     a_password_counts_from_its_length_to_its_last_byte,
     raising_the_cost_reaches_an_account_at_its_next_sign_in,
@@ -132,6 +133,85 @@ async fn four_failures_outlive_the_server() {
     let answer = app.anonymous().sign_in(&nora).await;
     answer.problem(401, "sign_in_failed");
     assert_eq!(app.service().unlock_user(&nora.email).await, Ok(true));
+}
+
+async fn a_throttled_address_is_shown_and_released() {
+    const THROTTLED: &str = "/api/v1/throttled-addresses";
+    let (app, _, admin) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    let ada = app.administrator_beside(&nora).await;
+    let ada = app.browser_of(&ada).await;
+    for (address, shown) in [
+        ("198.51.100.66", "198.51.100.66"),
+        ("2001:db8:0:7::9", "2001:db8:0:7::/64"),
+    ] {
+        let attacker = app.anonymous().at(address);
+        for number in 0..19 {
+            let name = format!("nobody{number}@acme.test");
+            attacker
+                .sign_in_as(&name, WRONG)
+                .await
+                .problem(401, "sign_in_failed");
+            assert_eq!(admin.get(THROTTLED).await.ok()["items"], json!([]));
+        }
+        attacker
+            .sign_in_as("last@acme.test", WRONG)
+            .await
+            .problem(401, "sign_in_failed");
+        app.advance(seconds(60));
+        let listed = admin.get(THROTTLED).await.ok();
+        assert_eq!(listed["items"].as_array().map(Vec::len), Some(1));
+        assert_eq!(listed["items"][0]["address"], shown);
+        let until = listed["items"][0]["until"].as_str().expect("a moment");
+        assert_eq!(
+            rollcall_core::Timestamp::parse_rfc3339(until),
+            Some(app.now() + seconds(240))
+        );
+        let page = admin.get("/users/locked").header("accept", "text/html");
+        assert!(page.await.text().contains(shown));
+        // An address belongs to no organisation.
+        ada.get(THROTTLED).await.problem(403, "forbidden");
+        let query = format!("{THROTTLED}?ip={}", shown.replace('/', "%2F"));
+        ada.delete(&query).await.problem(403, "forbidden");
+        let theirs = ada.get("/users/locked").header("accept", "text/html");
+        assert!(!theirs.await.text().contains(shown));
+        for (wrong, field) in [
+            ("", "ip"),
+            ("?ip=", "ip"),
+            ("?ip=here", "ip"),
+            ("?ip=192.0.2.0/24", "ip"),
+            ("?ip=2001:db8::/32", "ip"),
+            ("?address=192.0.2.7", "address"),
+        ] {
+            let answer = admin.delete(&format!("{THROTTLED}{wrong}")).await;
+            assert_eq!(answer.json()["errors"][0]["field"], field, "{wrong}");
+            answer.problem(400, "invalid_field");
+        }
+        attacker
+            .sign_in(&nora)
+            .await
+            .problem(429, "too_many_attempts");
+        admin.delete(&query).await.done();
+        admin.delete(&query).await.done();
+        attacker.sign_in(&nora).await.ok();
+        assert_eq!(admin.get(THROTTLED).await.ok()["items"], json!([]));
+        let told = "/api/v1/audit?action=address.released&outcome=success";
+        let told = admin.get(told).await.ok();
+        assert_eq!(told["items"][0]["detail"], shown);
+    }
+    let told = "/api/v1/audit?action=address.released";
+    assert_eq!(admin.get(told).await.ok()["total"], 4);
+    // Those whose time is over are not shown, whether anybody asks from there or not.
+    let attacker = app.anonymous().at("198.51.100.66");
+    for number in 0..20 {
+        let name = format!("nobody{number}@acme.test");
+        attacker
+            .sign_in_as(&name, WRONG)
+            .await
+            .problem(401, "sign_in_failed");
+    }
+    app.advance(minutes(5));
+    assert_eq!(admin.get(THROTTLED).await.ok()["items"], json!([]));
 }
 
 async fn one_address_locks_four_accounts_at_most() {

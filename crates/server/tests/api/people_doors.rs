@@ -49,8 +49,15 @@ const fn twin(
     }
 }
 
-const USERS: [Twin; 6] = [
+const USERS: [Twin; 7] = [
     twin("find_user", "user", Method::GET, "/api/v1/users/{}", false),
+    twin(
+        "user_policy",
+        "user",
+        Method::GET,
+        "/api/v1/users/{}/policy",
+        false,
+    ),
     twin("edit_user", "user", Method::PATCH, "/api/v1/users/{}", true),
     twin(
         "delete_user",

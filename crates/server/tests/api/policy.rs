@@ -329,6 +329,23 @@ async fn the_nearest_value_applies_and_says_where_it_comes_from() {
         let policy = admin.get(&format!("{POLICY}{query}")).await.ok();
         assert_eq!(value(&policy, "most_sessions"), expected, "{query}");
     }
+    // A user's own page says the same, to whoever may see the user.
+    let ada = app.administrator_beside(&nora).await;
+    let ada = app.browser_of(&ada).await;
+    let hers = ada
+        .get(&format!("/api/v1/users/{}/policy", nora.id))
+        .await
+        .ok();
+    assert_eq!(value(&hers, "most_sessions"), (json!(1), json!("role")));
+    assert_eq!(
+        value(&hers, "idle_timeout_seconds"),
+        (json!(1_800), json!("server"))
+    );
+    let page = ada
+        .get(&format!("/users/{}", nora.id))
+        .header("accept", "text/html")
+        .await;
+    assert!(page.text().contains("set for the role"));
     app.browser().sign_in(&nora).await.ok();
     app.browser()
         .sign_in(&nora)

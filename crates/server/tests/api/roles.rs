@@ -104,6 +104,12 @@ const TABLE: &[Row] = &[
     ("PATCH", "/api/v1/users/{id}", Target::Foreign, [200, 404, 403, 403, 403, 401]),
     ("PATCH", "/api/v1/users/{id}", Target::Unknown, [404, 404, 403, 403, 403, 401]),
     // Nobody deletes themselves, nor resets their own password.
+    ("GET", "/api/v1/throttled-addresses", Target::None, [200, 403, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/throttled-addresses", Target::None, [204, 403, 403, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}/policy", Target::Own, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}/policy", Target::Colleague, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}/policy", Target::Foreign, [200, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}/policy", Target::Unknown, [404, 404, 404, 403, 403, 401]),
     ("DELETE", "/api/v1/users/{id}", Target::Own, [403, 403, 403, 403, 403, 401]),
     ("DELETE", "/api/v1/users/{id}", Target::Colleague, [204, 204, 403, 403, 403, 401]),
     ("DELETE", "/api/v1/users/{id}", Target::Foreign, [204, 404, 403, 403, 403, 401]),
@@ -287,8 +293,13 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
         path if path.starts_with("/api/v1/me/sessions/") => json!({ "name": "renamed" }),
         _ => json!({ "name": new.to_string() }),
     };
-    let ask = match path.ends_with("/export") {
-        true => client.ask(method.clone(), &format!("{path}?format=ndjson")),
+    let given = match path {
+        "/api/v1/throttled-addresses" if method == Method::DELETE => "?ip=192.0.2.7",
+        path if path.ends_with("/export") => "?format=ndjson",
+        _ => "",
+    };
+    let ask = match !given.is_empty() {
+        true => client.ask(method.clone(), &format!("{path}{given}")),
         false => client.ask(method.clone(), path),
     };
     let with_body = method == Method::PATCH
