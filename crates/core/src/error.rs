@@ -106,6 +106,26 @@ words!(
         Active = "active",
         /// A program's account.
         ServiceAccount = "service_account",
+        /// How somebody signed in, in a filter.
+        Method = "method",
+        /// A browser or program, in a filter.
+        Browser = "browser",
+        /// A system, in a filter.
+        System = "system",
+        /// A part of a user agent.
+        Agent = "agent",
+        /// How long ago a session began, at least.
+        OlderThan = "older_than",
+        /// The same, at most.
+        NewerThan = "newer_than",
+        /// How long a session was not used, at least.
+        IdleFor = "idle_for",
+        /// Whether there are several sessions at once.
+        Several = "several",
+        /// Which columns a table has.
+        Columns = "columns",
+        /// What a filter that is saved asks for.
+        Query = "query",
         /// What to leave out.
         Except = "except",
         /// What to take in.

@@ -104,6 +104,7 @@ const LARGE: Thresholds = Thresholds {
     tried: 20_000,
     listed: 20_000,
     sorted: u64::MAX,
+    led: 20_000,
 };
 
 async fn filled() -> (Rig, OrganisationId) {
@@ -163,7 +164,7 @@ async fn a_search_asks_its_index_and_walks_for_common_words() {
                     filter: SessionFilter {
                         search: search.into(),
                         kind: Some(Kind::Console),
-                        state: None,
+                        ..SessionFilter::default()
                     },
                     sort: SessionSort {
                         key: *key,

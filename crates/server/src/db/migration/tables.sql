@@ -52,6 +52,8 @@ CREATE UNIQUE INDEX user_email_unique ON "user" (email) WHERE deleted_at IS NULL
 CREATE INDEX user_by_email ON "user" (email, id);
 CREATE INDEX user_by_organisation ON "user" (organisation_id, id);
 CREATE INDEX user_by_role ON "user" (role_key, organisation_id, deleted_at) WHERE deleted_at IS NULL;
+-- Lists of sessions are asked for those of programs' accounts.
+CREATE INDEX user_service_account ON "user" (id) WHERE service_account;
 CREATE INDEX user_unsettled ON "user" (id) WHERE NOT settled;
 
 -- Secondary roles; the primary one stands with the user.
@@ -246,6 +248,22 @@ CREATE TABLE session_owner (
     sessions bigint NOT NULL,
     active bigint NOT NULL,
     PRIMARY KEY (user_id, organisation_id)
+){keyed};
+-- With what and how people signed in, each combination once, and how many sessions have it; kept by triggers. Lists are
+-- asked for parts of these texts: here they stand once for many sessions, and an end does not touch them.
+CREATE TABLE session_agent (
+    number {number},
+    user_agent {text} NOT NULL,
+    browser {text} NOT NULL,
+    system {text} NOT NULL,
+    method {text} NOT NULL,
+    sessions bigint NOT NULL
+);
+CREATE UNIQUE INDEX session_agent_unique ON session_agent (user_agent, browser, system, method);
+CREATE TABLE session_of_agent (
+    agent bigint NOT NULL,
+    number bigint NOT NULL,
+    PRIMARY KEY (agent, number)
 ){keyed};
 -- Distinct users of each organisation; the id of zeros stands for the whole installation.
 CREATE TABLE session_owner_total (

@@ -8,6 +8,7 @@ use rollcall_core::{OrganisationId, State};
 use sea_orm::ConnectionTrait;
 
 use super::Wanted;
+use super::conditions::row_tests;
 use super::ids::conditions;
 use crate::db::error::DbError;
 use crate::db::life;
@@ -165,6 +166,7 @@ pub(super) async fn by_index(
                 );
             }
             conditions += &state_among_found(dialect, wanted, gone, "session_search.rowid");
+            conditions += &row_tests(&mut sql, wanted, "session_search.rowid");
             format!(
                 "SELECT session_search.rowid AS found FROM session_search WHERE session_search MATCH {place}{conditions}"
             )
@@ -174,7 +176,8 @@ pub(super) async fn by_index(
         Matches::Like(pattern) => {
             let place = sql.place(pattern.clone());
             let conditions = conditions(&mut sql, wanted);
-            let state = state_among_found(dialect, wanted, gone, "s.number");
+            let state = state_among_found(dialect, wanted, gone, "s.number")
+                + &row_tests(&mut sql, wanted, "s.number");
             format!(
                 "SELECT s.number AS found FROM {} s WHERE {conditions} AND s.letters LIKE {place}{state}",
                 dialect.entry()
