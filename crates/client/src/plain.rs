@@ -16,6 +16,8 @@ mod policy;
 mod rename_session;
 mod role;
 mod roles;
+mod session_columns;
+mod session_filters;
 mod user;
 mod users;
 
@@ -49,6 +51,8 @@ pub(crate) fn PlainApp() -> impl IntoView {
         <Router>
             <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
+                    <Route path=path!("/sessions/filters") view={session_filters::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/sessions/columns") view={session_columns::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/ending/:id") view={end_many::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/:id/rename") view={rename_session::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/policy") view={policy::page as Page} ssr=SsrMode::Async />

@@ -116,7 +116,9 @@ impl SessionFilter {
         }
         SessionQuery::parse(text).map(|query| query.filter)
     }
+}
 
+impl<M: Filters> FilterWith<M> {
     /// Whether it leaves out anything beside a state: what could otherwise be ended by an empty or half-written
     /// filter is everything.
     pub fn narrows(&self) -> bool {

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
-use rollcall_core::{Error, Page, Session, SessionQuery};
+use rollcall_core::{Error, Page, Session, ShownQuery};
 
 use crate::components::error_view::{ErrorNotice, ErrorPage};
 use crate::routes;
@@ -18,7 +18,7 @@ pub(crate) fn EndOwnSessionsPage() -> AnyView {
     let query = use_query_map();
     let all = Memo::new(move |_| query.read().get("scope").as_deref() == Some("all"));
     let active = rpc::load(
-        || (SessionQuery::default().to_query(), 0),
+        || (ShownQuery::default().to_query(), 0),
         rpc::list_own_sessions,
     );
     let failure = rpc::failure(EndOwnSessions::url());

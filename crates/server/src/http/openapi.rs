@@ -8,7 +8,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, Kind, Method, Permission, State, Timestamp, UserState,
+    AuditAction, AuditOutcome, Column, EndReason, Kind, Method, Permission, State, Timestamp,
+    UserState,
 };
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -17,8 +18,8 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    audit, credentials, export, many, me, operations, organisations, policy, roles, sessions,
-    sign_in, user_requests, users,
+    audit, credentials, export, many, me, operations, organisations, policy, roles, saved_filters,
+    sessions, sign_in, user_requests, users,
 };
 use crate::error::{FieldError, ProblemDocument};
 
@@ -34,8 +35,9 @@ use crate::error::{FieldError, ProblemDocument};
     paths(
         sign_in::sign_in, sign_in::sign_out,
         me::find, me::change_password, me::list_sessions, me::rename_session, me::end_session, me::end_sessions,
+        saved_filters::list, saved_filters::create, saved_filters::remove, saved_filters::columns, saved_filters::set_columns,
         export::own_sessions, export::sessions, export::audit,
-        sessions::list, sessions::stats, sessions::find, sessions::end,
+        sessions::list, sessions::count, sessions::stats, sessions::find, sessions::end,
         many::preview, many::end, many::progress, many::end_all,
         policy::find, policy::change, policy::preview,
         users::list, users::create, users::find, users::edit, users::remove, users::reset_password, users::unlock,
@@ -95,6 +97,10 @@ impl Modify for Words {
             Method::ALL.iter().map(|word| word.as_str()).collect(),
         );
         set(
+            "Column",
+            Column::ALL.iter().map(|word| word.as_str()).collect(),
+        );
+        set(
             "EndReason",
             EndReason::ALL.iter().map(|word| word.as_str()).collect(),
         );
@@ -126,6 +132,7 @@ impl Modify for Ids {
             let named = [
                 ("get", &mut item.get),
                 ("post", &mut item.post),
+                ("put", &mut item.put),
                 ("patch", &mut item.patch),
                 ("delete", &mut item.delete),
             ];
@@ -151,6 +158,7 @@ impl Modify for CommonAnswers {
             let operations = [
                 &mut item.get,
                 &mut item.post,
+                &mut item.put,
                 &mut item.patch,
                 &mut item.delete,
             ];
@@ -195,6 +203,7 @@ impl Modify for CommonAnswers {
             for operation in [
                 &mut item.get,
                 &mut item.post,
+                &mut item.put,
                 &mut item.patch,
                 &mut item.delete,
             ]

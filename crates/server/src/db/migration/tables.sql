@@ -35,6 +35,8 @@ CREATE TABLE "user" (
     enabled boolean NOT NULL DEFAULT true,
     deleted_at bigint,
     time_zone {text},
+    -- The columns of the table of sessions, as bits.
+    session_columns bigint,
     created_at bigint NOT NULL,
     password_changed_at bigint,
     last_sign_in_at bigint,
@@ -55,6 +57,16 @@ CREATE INDEX user_by_role ON "user" (role_key, organisation_id, deleted_at) WHER
 -- Lists of sessions are asked for those of programs' accounts.
 CREATE INDEX user_service_account ON "user" (id) WHERE service_account;
 CREATE INDEX user_unsettled ON "user" (id) WHERE NOT settled;
+
+-- What somebody asks the list of sessions for again and again.
+CREATE TABLE saved_filter (
+    id {uuid} NOT NULL PRIMARY KEY,
+    user_id {uuid} NOT NULL REFERENCES "user" (id),
+    name {text} NOT NULL,
+    query {text} NOT NULL,
+    created_at bigint NOT NULL
+);
+CREATE UNIQUE INDEX saved_filter_user_id_name_unique ON saved_filter (user_id, name);
 
 -- Secondary roles; the primary one stands with the user.
 CREATE TABLE user_role (

@@ -119,8 +119,8 @@ fn tests(sql: &mut Sql, wanted: &Wanted<'_>) -> Vec<String> {
             "{not}(coalesce((SELECT so.active FROM session_owner so WHERE so.user_id = r.user_id
                 AND so.organisation_id = r.organisation_id), 0) > 1
             AND (r.user_id, r.organisation_id) NOT IN (
-                SELECT g.user_id, g.organisation_id FROM (SELECT e.user_id AS user_id, e.organisation_id AS organisation_id,
-                    count(*) AS sessions FROM ({gone}) e GROUP BY e.user_id, e.organisation_id) g
+                SELECT g.user_id, g.organisation_id FROM (SELECT x.user_id AS user_id, x.organisation_id AS organisation_id,
+                    count(*) AS sessions FROM ({gone}) x GROUP BY x.user_id, x.organisation_id) g
                 {join} session_owner w ON w.user_id = g.user_id AND w.organisation_id = g.organisation_id
                 WHERE w.active - g.sessions <= 1))",
             join = dialect.join()
