@@ -40,6 +40,20 @@ for (const [colorScheme, width] of VIEWS) {
   test.describe(`${colorScheme}, ${width} px wide`, () => {
     test.use({ colorScheme, viewport: { width, height: 780 } });
 
+    test("filters and columns of the sessions", async ({ page }) => {
+      await signIn(page, ADMIN);
+      for (const path of [
+        "/sessions?ip=10.0.0.0%2F8&browser=Firefox&idle_for=10s",
+        "/sessions/filters?apply=true&ip=300&state=active",
+        "/sessions/filters?state=active",
+        "/sessions/columns",
+      ]) {
+        await open(page, path);
+        await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+        await inspect(page, path);
+      }
+    });
+
     test("signing in, with its error and its reason", async ({ page, watch }) => {
       for (const path of ["/sign-in", "/forgot-password", "/help/troubleshooting", "/api/docs"]) {
         await page.goto(path);

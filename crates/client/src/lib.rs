@@ -3,9 +3,8 @@
 //! **Invariant:** this crate knows `rollcall-core` and nothing of SQL, axum or tokio. On the server it
 //! reaches the rest through `dyn Backend`, which it finds in the context.
 
-// Server and browser must both be compiled with it: the markup that they expect of each other depends on it. Fuzzing,
-// which sets flags of its own, renders nothing.
-#[cfg(not(any(erase_components, doc, fuzzing)))]
+// Server and browser must both be compiled with it: the markup that they expect of each other depends on it.
+#[cfg(not(any(erase_components, doc)))]
 compile_error!(
     "compile with `--cfg=erase_components`: it stands in .cargo/config.toml, and RUSTFLAGS in the environment replaces that"
 );

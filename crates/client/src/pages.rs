@@ -8,12 +8,12 @@ pub(crate) mod sign_in;
 
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_url};
-use rollcall_core::SessionQuery;
+use rollcall_core::ShownQuery;
 
 /// What the address asks of a list of sessions.
-fn query_in_address() -> Memo<SessionQuery> {
+fn query_in_address() -> Memo<ShownQuery> {
     let url = use_url();
-    Memo::new(move |_| SessionQuery::parse_leniently(url.read().search()))
+    Memo::new(move |_| ShownQuery::parse_leniently(url.read().search()))
 }
 
 /// The `:id` of the page's path.

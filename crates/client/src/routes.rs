@@ -1,6 +1,6 @@
 //! Where every page is: the one place that builds a path.
 
-use rollcall_core::{PageSize, SessionQuery, query};
+use rollcall_core::{PageSize, ShownQuery, query};
 
 /// Signing in.
 pub const SIGN_IN: &str = "/sign-in";
@@ -37,7 +37,7 @@ pub const FORGOT_PASSWORD: &str = "/forgot-password";
 pub const TROUBLESHOOTING: &str = "/help/troubleshooting";
 
 /// The dashboard with these filters, this order and this page.
-pub fn sessions(query: &SessionQuery) -> String {
+pub fn sessions(query: &ShownQuery) -> String {
     with_query(SESSIONS, &query.to_query())
 }
 
@@ -48,6 +48,19 @@ pub fn with_query(path: &str, query: &str) -> String {
     } else {
         format!("{path}?{query}")
     }
+}
+
+/// Where a list of sessions gets its filters.
+pub fn session_filters(query: &str) -> String {
+    with_query("/sessions/filters", query)
+}
+
+/// Where the columns of the list are chosen.
+pub const SESSION_COLUMNS: &str = "/sessions/columns";
+
+/// All sessions of a user, or from an address: `name` is that of a filter.
+pub fn sessions_with(name: &str, value: &str) -> String {
+    [SESSIONS, "?", name, "=", &query::encode(value)].concat()
 }
 
 /// One session.
@@ -205,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_page_has_the_address_that_its_query_writes() {
-        let query = SessionQuery::parse("q=a%26b&sort=-name&page=3&page_size=20").unwrap();
+        let query = ShownQuery::parse("q=a%26b&sort=-name&page=3&page_size=20").unwrap();
         let rest = without_page(&query.to_query());
         assert_eq!(page_of(SESSIONS, &rest, 3, 20), sessions(&query));
         assert_eq!(

@@ -3,6 +3,8 @@
 //! `go` is sent by plain forms only: then the answer is a redirect to where the browser should be next.
 
 #[cfg(feature = "ssr")]
+mod filters;
+#[cfg(feature = "ssr")]
 mod people;
 #[cfg(feature = "ssr")]
 mod rules;
@@ -25,6 +27,8 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "ssr")]
 use on_server::{AuditQuery, Field, Problem, SessionQuery, id, routes};
 
+#[cfg(feature = "ssr")]
+pub(crate) use filters::*;
 #[cfg(feature = "ssr")]
 pub(crate) use people::*;
 #[cfg(feature = "ssr")]
@@ -329,12 +333,13 @@ pub async fn end_own_sessions(scope: OwnScope, go: Option<bool>) -> Rpc<EndResul
     Ok(result)
 }
 
-/// See `Backend::list_sessions`.
+/// See `Backend::list_sessions` and `Backend::describe_filter`.
 #[server(prefix = "/rpc", endpoint = "list_sessions", output = Answer)]
-pub async fn list_sessions(#[server(default)] query: String) -> Rpc<Page<Session>> {
-    Ok(backend()?
-        .list_sessions(SessionQuery::parse(&query)?)
-        .await?)
+pub async fn list_sessions(#[server(default)] query: String) -> Rpc<model::ListedSessions> {
+    let (backend, query) = (backend()?, SessionQuery::parse(&query)?);
+    let filters = backend.describe_filter(query.filter.clone()).await?;
+    let list = backend.list_sessions(query).await?;
+    Ok(model::ListedSessions { list, filters })
 }
 
 /// See `Backend::count_sessions`.

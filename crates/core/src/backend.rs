@@ -5,9 +5,11 @@ use std::pin::Pin;
 
 use crate::audit::AuditEvent;
 use crate::audit_query::AuditQuery;
+use crate::choices::{Columns, SavedFilter};
 use crate::error::Error;
-use crate::filter::SessionQuery;
-use crate::ids::{EndPreviewId, SessionId, UserId};
+use crate::filter::{SessionFilter, SessionQuery};
+use crate::filter_words::FilterWords;
+use crate::ids::{EndPreviewId, SavedFilterId, SessionId, UserId};
 use crate::many::{EndAllScope, EndChoice, EndRun};
 use crate::page::Page;
 use crate::policy::{Policy, PolicyPlace, Rule};
@@ -74,6 +76,26 @@ pub trait Backend: crate::people_backend::PeopleBackend {
 
     /// Every session that the caller may see. Needs `sessions.view`.
     fn list_sessions(&self, query: SessionQuery) -> Answer<'_, Page<Session>>;
+
+    /// The filters of a list in words, but for search, state and kind; what is another organisation's stays an id. Needs
+    /// `sessions.view`.
+    fn describe_filter(&self, filter: SessionFilter) -> Answer<'_, Vec<FilterWords>>;
+
+    /// The caller's saved filters, by name. Needs `sessions.view`.
+    fn saved_filters(&self) -> Answer<'_, Vec<SavedFilter>>;
+
+    /// Saves what a list is asked for under a name, at most 80 characters; at most 50 of them. `NameTaken` if the caller
+    /// has one of this name. Needs `sessions.view`.
+    fn save_filter(&self, name: String, query: SessionQuery) -> Answer<'_, SavedFilter>;
+
+    /// Removes one of the caller's saved filters. Needs `sessions.view`.
+    fn delete_filter(&self, id: SavedFilterId) -> Answer<'_, ()>;
+
+    /// The columns that the caller has chosen for the table of sessions. Needs `sessions.view`.
+    fn columns(&self) -> Answer<'_, Columns>;
+
+    /// Chooses them. Needs `sessions.view`.
+    fn set_columns(&self, columns: Columns) -> Answer<'_, ()>;
 
     /// The exact number of sessions that match, where a list stopped counting. Needs `sessions.view`.
     fn count_sessions(&self, query: SessionQuery) -> Answer<'_, u64>;

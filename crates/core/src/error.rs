@@ -106,6 +106,26 @@ words!(
         Active = "active",
         /// A program's account.
         ServiceAccount = "service_account",
+        /// How somebody signed in, in a filter.
+        Method = "method",
+        /// A browser or program, in a filter.
+        Browser = "browser",
+        /// A system, in a filter.
+        System = "system",
+        /// A part of a user agent.
+        Agent = "agent",
+        /// How long ago a session began, at least.
+        OlderThan = "older_than",
+        /// The same, at most.
+        NewerThan = "newer_than",
+        /// How long a session was not used, at least.
+        IdleFor = "idle_for",
+        /// Whether there are several sessions at once.
+        Several = "several",
+        /// Which columns a table has.
+        Columns = "columns",
+        /// What a filter that is saved asks for.
+        Query = "query",
         /// What to leave out.
         Except = "except",
         /// What to take in.
@@ -135,6 +155,8 @@ pub enum Problem {
     TooLong(u32),
     /// It must be between these two, both included.
     OutOfRange(u32, u32),
+    /// There may be at most so many.
+    TooMany(u32),
     /// It is none of the values that are possible.
     NotOffered,
     /// So many people use it that it is guessed first.
@@ -157,6 +179,7 @@ impl fmt::Display for Problem {
             Self::TooShort(least) => write!(f, "needs at least {least} characters"),
             Self::TooLong(most) => write!(f, "may have at most {most} characters"),
             Self::OutOfRange(least, most) => write!(f, "must be from {least} to {most}"),
+            Self::TooMany(most) => write!(f, "cannot be kept: there may be at most {most}"),
             Self::NotOffered => f.write_str("is none of the possible values"),
             Self::TooCommon => f.write_str("is too common and guessed first; choose another"),
             Self::Wrong => f.write_str("is wrong, or the account is locked"),

@@ -1,6 +1,7 @@
 //! What a list is asked for, kept in the URL: the same text on a page, in a server function and in
 //! the REST API.
 
+use crate::conditions::{Carried, Conditions, Filters};
 use crate::error::Problem;
 use crate::page::{PageNumber, PageSize};
 use crate::query::{self, QueryError};
@@ -69,20 +70,22 @@ impl SessionSort {
 
 /// Which sessions.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct SessionFilter {
+pub struct FilterWith<M> {
     /// Any part of e-mail, IP address or session name, in any letter case; trimmed; empty for all.
     pub search: String,
     /// Only active or only ended ones.
     pub state: Option<State>,
     /// Only this kind.
     pub kind: Option<Kind>,
+    /// All other filters.
+    pub more: M,
 }
 
 /// Which sessions, in which order, and which page of them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct SessionQuery {
+pub struct QueryWith<M> {
     /// Which sessions.
-    pub filter: SessionFilter,
+    pub filter: FilterWith<M>,
     /// In which order.
     pub sort: SessionSort,
     /// Which page.
@@ -90,6 +93,15 @@ pub struct SessionQuery {
     /// Rows on a page.
     pub page_size: PageSize,
 }
+
+/// Which sessions, with every filter understood.
+pub type SessionFilter = FilterWith<Conditions>;
+/// What a list is asked for, with every filter understood.
+pub type SessionQuery = QueryWith<Conditions>;
+/// Which sessions, as a page knows it.
+pub type ShownFilter = FilterWith<Carried>;
+/// What a page shows: most filters only stand in its address, see `Carried`.
+pub type ShownQuery = QueryWith<Carried>;
 
 impl SessionFilter {
     /// Reads the part of a query that says which sessions; order and page have no place in it.
@@ -104,7 +116,9 @@ impl SessionFilter {
         }
         SessionQuery::parse(text).map(|query| query.filter)
     }
+}
 
+impl<M: Filters> FilterWith<M> {
     /// Whether it leaves out anything beside a state: what could otherwise be ended by an empty or half-written
     /// filter is everything.
     pub fn narrows(&self) -> bool {
@@ -116,7 +130,7 @@ impl SessionFilter {
     }
 }
 
-impl SessionQuery {
+impl<M: Filters> QueryWith<M> {
     /// Reads a query string; anything unknown, repeated or out of range is an error that names it.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         let mut parsed = Self::default();
@@ -151,7 +165,7 @@ impl SessionQuery {
             "sort" => self.sort = SessionSort::parse(value).ok_or(Problem::NotOffered)?,
             "page" => self.page = page_number(value)?,
             "page_size" => self.page_size = page_size(value)?,
-            _ => return Err(Problem::Unknown),
+            _ => return self.filter.more.set(name, value),
         }
         Ok(())
     }
@@ -170,6 +184,7 @@ impl SessionQuery {
         if let Some(kind) = self.filter.kind {
             pairs.push(("kind", kind.as_str().to_owned()));
         }
+        pairs.extend(self.filter.more.pairs());
         if self.sort != start.sort {
             pairs.push(("sort", self.sort.as_text()));
         }
@@ -263,6 +278,21 @@ mod tests {
             ("colour=red", "colour", Problem::Unknown),
             ("q=a&q=b", "q", Problem::Repeated),
             ("q=a%00", "q", Problem::Malformed),
+            ("user=nora", "user", Problem::Malformed),
+            ("organisation=acme", "organisation", Problem::Malformed),
+            ("role=A!", "role", Problem::Malformed),
+            ("ip=10.0.0.0/40", "ip", Problem::Malformed),
+            ("method=magic", "method", Problem::NotOffered),
+            ("browser=a%0Ab", "browser", Problem::Malformed),
+            ("older_than=5", "older_than", Problem::Malformed),
+            ("idle_for=-5m", "idle_for", Problem::Malformed),
+            ("several=2", "several", Problem::NotOffered),
+            (
+                "service_account=yes",
+                "service_account",
+                Problem::NotOffered,
+            ),
+            ("ip=::1&ip=::1", "ip", Problem::Repeated),
         ] {
             let error = SessionQuery::parse(text).unwrap_err();
             assert_eq!(
@@ -278,6 +308,16 @@ mod tests {
         let query = SessionQuery::parse("page=3&sort=-duration&q=%20Gmail%20&kind=").unwrap();
         assert_eq!(query.to_query(), "q=Gmail&sort=-duration&page=3");
         assert_eq!(SessionQuery::default().to_query(), "");
+        let text = "several=true&agent=%20Trident%20&ip=10.1.2.3/8&older_than=60m&user=Nora@Acme.IO&q=a&system=";
+        assert_eq!(
+            SessionQuery::parse(text).unwrap().to_query(),
+            "q=a&user=nora%40acme.io&ip=10.0.0.0%2F8&agent=Trident&older_than=1h&several=true"
+        );
+        // A page hands on what it does not read, but for the blanks around it.
+        assert_eq!(
+            ShownQuery::parse_leniently(text).to_query(),
+            "q=a&user=Nora%40Acme.IO&ip=10.1.2.3%2F8&agent=Trident&older_than=60m&several=true"
+        );
         assert_eq!(
             SessionQuery::parse_leniently("?utm=x&page=0&q=a").to_query(),
             "q=a"
@@ -288,12 +328,27 @@ mod tests {
         #[test]
         fn every_view_survives_its_address(search in "[^\\p{Cc}]{0,30}", sort in 0..8_usize, descending: bool, page in 1..10_000_u32, size in 1..=100_u32) {
             let query = SessionQuery {
-                filter: SessionFilter { search: search.trim().to_owned(), state: Some(State::Active), kind: None },
+                filter: SessionFilter { search: search.trim().to_owned(), state: Some(State::Active), kind: None, more: Conditions::default() },
                 sort: SessionSort { key: SortKey::ALL[sort], descending },
                 page: PageNumber::new(page).unwrap(),
                 page_size: PageSize::new(size).unwrap(),
             };
             prop_assert_eq!(SessionQuery::parse(&query.to_query()).unwrap(), query);
+        }
+
+        #[test]
+        fn every_filter_survives_its_address(
+            ip: Option<([u8; 4], bool)>,
+            text in "[^\\p{Cc}]{0,30}", span in 1..300_000_000_u32, several: Option<bool>,
+        ) {
+            let mut written = vec![("agent", text.clone()), ("browser", text), ("idle_for", format!("{span}s"))];
+            written.extend(ip.map(|([a, b, c, d], range)| ("ip", format!("{a}.{b}.{c}.{d}/{}", if range { 20 } else { 32 }))));
+            written.extend(several.map(|several| ("several", several.to_string())));
+            let query = SessionQuery::parse(&query::write(&written)).unwrap();
+            prop_assert_eq!(query.filter.more.idle_for.map(|span| span.seconds()), Some(span));
+            let there = query.to_query();
+            prop_assert_eq!(SessionQuery::parse(&there).unwrap(), query);
+            prop_assert_eq!(ShownQuery::parse(&there).unwrap().to_query(), there);
         }
     }
 }

@@ -51,6 +51,11 @@ id!(
     EndPreviewId
 );
 
+id!(
+    /// The id of a filter that somebody has saved.
+    SavedFilterId
+);
+
 /// The key of a role: a built-in one's word (`session_manager`) or the UUIDv7 of an organisation's own.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

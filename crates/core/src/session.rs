@@ -192,6 +192,18 @@ pub struct Ended {
     pub note: Option<String>,
 }
 
+/// What else lists show of the user of a session.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Owner {
+    /// The name of the primary role.
+    pub role: String,
+    /// When the user last signed in.
+    pub last_sign_in_at: Option<Timestamp>,
+    /// How many active sessions the user has in the session's organisation.
+    pub open_sessions: u64,
+}
+
 /// A session as lists, pages and the API show it, as of one moment.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -200,6 +212,9 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub user: UserRef,
+    /// What else is shown of the user; `null` for deleted users, for those who have moved to an organisation that the
+    /// caller does not see, and among one's own sessions.
+    pub owner: Option<Owner>,
     /// The user's organisation.
     pub organisation: OrganisationRef,
     /// What people call it, at most 80 characters.

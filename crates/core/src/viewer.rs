@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::choices::Columns;
 use crate::ids::SessionId;
 use crate::permission::{Permission, Permissions};
 use crate::role::Reach;
@@ -27,6 +28,8 @@ pub struct Viewer {
     pub password_change_required: bool,
     /// The time zone that they chose, if they did (IANA name).
     pub time_zone: Option<String>,
+    /// The columns that they have chosen for the table of sessions.
+    pub columns: Columns,
 }
 
 impl Viewer {

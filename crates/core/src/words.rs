@@ -37,6 +37,26 @@ pub fn exactly(seconds: i64) -> String {
     }
 }
 
+/// A duration in words, to the second: "53 seconds", "30 minutes, 0 seconds".
+pub fn to_the_second(seconds: i64) -> String {
+    let mut rest = seconds.max(0);
+    let mut text = String::new();
+    for (unit, length) in [
+        ("day", 86_400),
+        ("hour", 3_600),
+        ("minute", 60),
+        ("second", 1),
+    ] {
+        let number = rest / length;
+        if number > 0 || !text.is_empty() || length == 1 {
+            let joint = if length == 1 { "" } else { ", " };
+            text += &count(number, unit, joint);
+        }
+        rest %= length;
+    }
+    text
+}
+
 /// A timeout in words: "30 minutes", "1 day", "90 seconds".
 pub fn span(seconds: i64) -> String {
     match seconds {
@@ -88,6 +108,14 @@ mod tests {
         assert_eq!(exactly(64 * 60 + 12), "1 h 4 min 12 s");
         assert_eq!(exactly(86_400 * 2 + 5), "2 d 0 h 0 min 5 s");
         assert_eq!(span(1_800), "30 minutes");
+        assert_eq!(to_the_second(53), "53 seconds");
+        assert_eq!(to_the_second(1_800), "30 minutes, 0 seconds");
+        assert_eq!(to_the_second(3_661), "1 hour, 1 minute, 1 second");
+        assert_eq!(
+            to_the_second(86_405),
+            "1 day, 0 hours, 0 minutes, 5 seconds"
+        );
+        assert_eq!(to_the_second(-1), "0 seconds");
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(grouped(-999), "-999");
     }

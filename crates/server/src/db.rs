@@ -31,6 +31,7 @@ pub mod policies;
 mod read_only;
 pub mod records;
 pub mod roles;
+pub mod saved_filters;
 mod scope;
 mod search_index;
 mod search_text;

@@ -44,6 +44,7 @@ mod request;
 mod respond;
 mod roles;
 mod rpc;
+mod saved_filters;
 mod sessions;
 mod sign_in;
 mod simple_page;
@@ -87,6 +88,8 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/sign-in", get(pages::page))
         .route("/forgot-password", get(pages::plain))
         .route("/sessions", get(pages::page))
+        .route("/sessions/filters", get(pages::plain))
+        .route("/sessions/columns", get(pages::plain))
         .route("/sessions/{id}", get(pages::page))
         .route("/sessions/{id}/end", get(pages::plain))
         .route("/sessions/ending/{id}", get(pages::plain))
@@ -119,6 +122,15 @@ pub fn router(settings: &Settings, service: Service) -> Router {
             "/api/v1/me/sessions",
             get(me::list_sessions).delete(me::end_sessions),
         )
+        .route(
+            "/api/v1/me/filters",
+            get(saved_filters::list).post(saved_filters::create),
+        )
+        .route("/api/v1/me/filters/{id}", delete(saved_filters::remove))
+        .route(
+            "/api/v1/me/columns",
+            get(saved_filters::columns).put(saved_filters::set_columns),
+        )
         .route("/api/v1/me/sessions/export", get(export::own_sessions))
         .route(
             "/api/v1/me/sessions/{id}",
@@ -126,6 +138,7 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         )
         // Administration
         .route("/api/v1/sessions", get(sessions::list))
+        .route("/api/v1/sessions/count", get(sessions::count))
         .route("/api/v1/sessions/stats", get(sessions::stats))
         .route("/api/v1/sessions/export", get(export::sessions))
         .route(

@@ -26,6 +26,7 @@ mod people_request;
 pub mod policy;
 pub mod request;
 pub mod roles;
+mod saved_filters;
 pub mod sessions;
 pub mod sign_in;
 pub mod throttle;

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
-use rollcall_core::{Error, Field, Problem, SessionQuery, words};
+use rollcall_core::{Error, Field, Problem, ShownQuery, words};
 
 use crate::browser;
 use crate::components::error_view::ErrorNotice;
@@ -12,7 +12,7 @@ use crate::rpc::{self, PreviewEnd};
 pub(crate) const BOX: &str = "ids[]";
 
 /// A form around a table with boxes, and its buttons. It works without scripts; with them it counts.
-pub(crate) fn tickable(table: AnyView, query: &SessionQuery, total: u64, exact: bool) -> AnyView {
+pub(crate) fn tickable(table: AnyView, query: &ShownQuery, total: u64, exact: bool) -> AnyView {
     let ticked = RwSignal::new(0_u32);
     let count = move |_| ticked.set(browser::count_ticked());
     let words = move || match ticked.get() {

@@ -5,7 +5,7 @@ use leptos::html;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
-use rollcall_core::{Kind, PageNumber, PageSize, SessionFilter, SessionQuery, State};
+use rollcall_core::{Filters, Kind, PageNumber, PageSize, ShownFilter, ShownQuery, State};
 
 use crate::routes;
 use crate::ui::icon::{Glyph, Icon};
@@ -19,7 +19,7 @@ const PAUSE_MS: u32 = 30;
 #[component]
 pub(crate) fn SessionFilters(
     /// What is shown.
-    query: Memo<SessionQuery>,
+    query: Memo<ShownQuery>,
     /// The search field, for the `/` key.
     field: NodeRef<html::Input>,
 ) -> impl IntoView {
@@ -41,11 +41,11 @@ pub(crate) fn SessionFilters(
             return;
         }
         asked.set_value(search.trim().to_owned());
-        let filter = SessionFilter {
+        let filter = ShownFilter {
             search: search.trim().to_owned(),
             ..shown.filter
         };
-        let next = SessionQuery {
+        let next = ShownQuery {
             filter,
             page: PageNumber::default(),
             ..shown
@@ -73,11 +73,11 @@ pub(crate) fn SessionFilters(
     };
     let state = move |state: Option<State>| {
         let shown = query.get();
-        let filter = SessionFilter {
+        let filter = ShownFilter {
             state,
             ..shown.filter
         };
-        routes::sessions(&SessionQuery {
+        routes::sessions(&ShownQuery {
             filter,
             page: PageNumber::default(),
             ..shown
@@ -97,11 +97,11 @@ pub(crate) fn SessionFilters(
         let navigate = use_navigate();
         move |name: &str| {
             let shown = query.get_untracked();
-            let filter = SessionFilter {
+            let filter = ShownFilter {
                 kind: Kind::from_name(name),
                 ..shown.filter
             };
-            let next = SessionQuery {
+            let next = ShownQuery {
                 filter,
                 page: PageNumber::default(),
                 ..shown
@@ -152,10 +152,18 @@ pub(crate) fn SessionFilters(
                         .collect_view()}
                 </select>
             </label>
+            <a class="button plain" rel="external" href=move || routes::session_filters(&query.get().to_query())>"Filters"</a>
+            <a class="button plain" rel="external" href=routes::SESSION_COLUMNS>"Columns"</a>
+            {move || {
+                let kept = query.get().filter.more.pairs();
+                kept.into_iter()
+                    .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
+                    .collect_view()
+            }}
             {move || query.get().filter.state.map(|state| view! { <input type="hidden" name="state" value=state.as_str() /> })}
             {move || {
                 let shown = query.get();
-                (shown.sort != SessionQuery::default().sort)
+                (shown.sort != ShownQuery::default().sort)
                     .then(|| view! { <input type="hidden" name="sort" value=shown.sort.as_text() /> })
             }}
             {move || {

@@ -1,7 +1,10 @@
 //! The table of sessions.
 
 use leptos::prelude::*;
-use rollcall_core::{PageNumber, Session, SessionQuery, SessionSort, SortKey, State};
+use rollcall_core::{
+    Column, Columns, PageNumber, Session, SessionSort, ShownQuery, SortKey, State, UserRef,
+    filter_words, words,
+};
 
 use super::end_many::BOX;
 use super::session_facts::{Duration, StateTag};
@@ -10,16 +13,31 @@ use crate::routes;
 use crate::ui::clock::{ExactTime, TimeAgo};
 use crate::ui::icon::{Glyph, Icon};
 
-/// The columns in their order: user, what it is, where from, whether it lives, when.
-const COLUMNS: [(SortKey, &str); 8] = [
-    (SortKey::User, "User"),
-    (SortKey::Name, "Session name"),
-    (SortKey::Ip, "IP address"),
-    (SortKey::Browser, "Browser and system"),
-    (SortKey::State, "Status"),
-    (SortKey::CreatedAt, "Created"),
-    (SortKey::LastActivityAt, "Last activity"),
-    (SortKey::Duration, "Duration"),
+/// The columns in their order, and what those are sorted by that have an index to go along.
+pub(crate) const COLUMNS: [(Column, &str, Option<SortKey>); 15] = [
+    (Column::User, "User", Some(SortKey::User)),
+    (Column::Role, "Role", None),
+    (Column::Organisation, "Organisation", None),
+    (Column::Name, "Session name", Some(SortKey::Name)),
+    (Column::Ip, "IP address", Some(SortKey::Ip)),
+    (
+        Column::Browser,
+        "Browser and system",
+        Some(SortKey::Browser),
+    ),
+    (Column::Method, "Sign-in method", None),
+    (Column::ServerName, "Server name", None),
+    (Column::State, "Status", Some(SortKey::State)),
+    (Column::LastSignIn, "Last sign-in", None),
+    (Column::CreatedAt, "Created", Some(SortKey::CreatedAt)),
+    (
+        Column::LastActivityAt,
+        "Last activity",
+        Some(SortKey::LastActivityAt),
+    ),
+    (Column::Duration, "Duration", Some(SortKey::Duration)),
+    (Column::SessionTime, "Session time", None),
+    (Column::IdleTimeout, "Timeout", None),
 ];
 
 /// The table; `end` is asked for the session whose End was clicked.
@@ -28,10 +46,12 @@ pub(crate) fn SessionTable(
     /// The rows.
     sessions: Vec<Session>,
     /// What is shown.
-    query: SessionQuery,
+    query: ShownQuery,
     /// What the address asks, for the sort links: while an answer is on its way it is ahead of what is shown, and
     /// a click must not lose the search.
-    address: Memo<SessionQuery>,
+    address: Memo<ShownQuery>,
+    /// Which columns.
+    columns: Columns,
     /// Whether the viewer may end sessions of others.
     may_end: bool,
     /// Opens the confirmation.
@@ -39,11 +59,16 @@ pub(crate) fn SessionTable(
     end: Callback<Session>,
 ) -> impl IntoView {
     let headings = COLUMNS
-        .map(|(key, label)| heading(key, label, &query, address))
+        .into_iter()
+        .filter(|(column, ..)| columns.has(*column))
+        .map(|(_, label, sort)| match sort {
+            Some(key) => heading(key, label, &query, address),
+            None => view! { <th scope="col">{label}</th> }.into_any(),
+        })
         .collect_view();
     let rows = sessions
         .into_iter()
-        .map(|session| row(session, may_end, end))
+        .map(|session| row(session, columns, may_end, end))
         .collect_view();
     let keys = move |event: leptos::ev::KeyboardEvent| {
         let moved = match event.key().as_str() {
@@ -84,8 +109,8 @@ pub(crate) fn SessionTable(
 fn heading(
     key: SortKey,
     label: &'static str,
-    query: &SessionQuery,
-    address: Memo<SessionQuery>,
+    query: &ShownQuery,
+    address: Memo<ShownQuery>,
 ) -> AnyView {
     let sorted = query.sort.key == key;
     // Numbers and times first from the largest, words from A.
@@ -99,7 +124,7 @@ fn heading(
         starts_descending
     };
     let there = move || {
-        routes::sessions(&SessionQuery {
+        routes::sessions(&ShownQuery {
             sort: SessionSort { key, descending },
             page: PageNumber::default(),
             ..address.get()
@@ -119,7 +144,7 @@ fn heading(
     .into_any()
 }
 
-fn row(session: Session, may_end: bool, end: Callback<Session>) -> AnyView {
+fn row(session: Session, columns: Columns, may_end: bool, end: Callback<Session>) -> AnyView {
     let id = session.id.to_string();
     let active = session.state == State::Active;
     let ends = active && (may_end || session.current);
@@ -151,8 +176,6 @@ fn row(session: Session, may_end: bool, end: Callback<Session>) -> AnyView {
             {if ends { "End" } else { "Details" }}
         </a>
     };
-    let agent = session.browser_and_system();
-    let state = session.clone();
     // The session in use is never ended by a tick, and what has ended cannot be.
     let tick = may_end.then(|| {
         let label = format!("Select {} of {}", super::session_facts::called(&session), session.user.name);
@@ -161,26 +184,85 @@ fn row(session: Session, may_end: bool, end: Callback<Session>) -> AnyView {
         });
         view! { <td class="tick">{field}</td> }
     });
+    let cells = COLUMNS
+        .into_iter()
+        .filter(|(column, ..)| columns.has(*column))
+        .map(|(column, ..)| cell(column, &session))
+        .collect_view();
     view! {
         <tr class:mine=session.current>
             {tick}
-            <td class="who" title=session.user.email.clone()>
-                <a href=routes::session(&id)>
-                    <b>{session.user.name.clone()}</b>
-                    {session.current.then(|| view! { <span class="tag blue">"Current session"</span> })}
-                    {session.user.service_account.then(|| view! { <span class="tag">"service account"</span> })}
-                    <span class="sub">{session.user.email.clone()}</span>
-                </a>
-            </td>
-            <td title=session.name.clone()>{session.name.clone()}<span class="sub">{session.kind.as_str()}</span></td>
-            <td class="ip" title=session.ip.clone()><code>{session.ip.clone()}</code></td>
-            <td title=session.user_agent.clone()>{agent}</td>
-            <td><StateTag session=state /></td>
-            <td><ExactTime at=session.created_at /></td>
-            <td><TimeAgo at=session.last_activity_at /></td>
-            <td><Duration seconds=session.duration_seconds /></td>
+            {cells}
             <td class="end">{action}</td>
         </tr>
+    }
+    .into_any()
+}
+
+fn cell(column: Column, session: &Session) -> AnyView {
+    let plain = |text: String| view! { <td title=text.clone()>{text.clone()}</td> }.into_any();
+    match column {
+        Column::User => user(session),
+        Column::Name => {
+            view! { <td title=session.name.clone()>{session.name.clone()}<span class="sub">{session.kind.as_str()}</span></td> }.into_any()
+        }
+        Column::Ip => {
+            let there = routes::sessions_with("ip", &session.ip);
+            view! { <td class="ip" title=session.ip.clone()><a href=there><code>{session.ip.clone()}</code></a></td> }.into_any()
+        }
+        Column::Browser => {
+            let agent = session.browser_and_system();
+            view! { <td title=session.user_agent.clone()>{agent}</td> }.into_any()
+        }
+        Column::State => view! { <td><StateTag session=session.clone() /></td> }.into_any(),
+        Column::CreatedAt => view! { <td><ExactTime at=session.created_at /></td> }.into_any(),
+        Column::LastActivityAt => {
+            view! { <td><TimeAgo at=session.last_activity_at /></td> }.into_any()
+        }
+        Column::Duration => {
+            view! { <td><Duration seconds=session.duration_seconds /></td> }.into_any()
+        }
+        Column::SessionTime => plain(words::to_the_second(session.duration_seconds)),
+        Column::IdleTimeout => plain(words::to_the_second(session.idle_timeout_seconds)),
+        Column::Organisation => plain(session.organisation.name.clone()),
+        Column::Method => plain(filter_words::method(session.method).to_owned()),
+        Column::ServerName => plain(session.server_name.clone()),
+        Column::Role => plain(session.owner.as_ref().map_or_else(String::new, |owner| owner.role.clone())),
+        Column::LastSignIn => {
+            let at = session.owner.as_ref().and_then(|owner| owner.last_sign_in_at);
+            view! { <td>{at.map(|at| view! { <ExactTime at=at /> })}</td> }.into_any()
+        }
+    }
+}
+
+fn user(session: &Session) -> AnyView {
+    let UserRef {
+        id,
+        email,
+        name,
+        service_account,
+    } = session.user.clone();
+    let open = session
+        .owner
+        .as_ref()
+        .map_or(0, |owner| owner.open_sessions);
+    let several = (open > 1).then(|| {
+        let there = routes::sessions_with("user", &id.to_string()) + "&state=active";
+        let label = format!("{open} sessions of {name}");
+        view! { <a class="tag" href=there aria-label=label>{format!("{open} sessions")}</a> }
+    });
+    view! {
+        <td class="who" title=email.clone()>
+            <div>
+                <a href=routes::session(&session.id.to_string())>
+                    <b>{name}</b>
+                    {session.current.then(|| view! { <span class="tag blue">"Current session"</span> })}
+                    {service_account.then(|| view! { <span class="tag">"service account"</span> })}
+                    <span class="sub">{email.clone()}</span>
+                </a>
+                {several}
+            </div>
+        </td>
     }
     .into_any()
 }

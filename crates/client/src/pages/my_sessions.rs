@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use rollcall_core::{Page, Session, SessionQuery, State};
+use rollcall_core::{Page, Session, ShownQuery, State};
 
 use super::query_in_address;
 use crate::app::use_surroundings;
@@ -31,7 +31,7 @@ pub(crate) fn MySessionsPage() -> AnyView {
     let asked = RwSignal::new(None::<Session>);
     let loading = RwSignal::new(false);
     // What was shown last stays on the page when a later answer fails.
-    let known = StoredValue::new(None::<(Page<Session>, SessionQuery)>);
+    let known = StoredValue::new(None::<(Page<Session>, ShownQuery)>);
     let zone = StoredValue::new(use_surroundings().zone);
     let as_of = move || async move {
         let text = page.await.ok().map(|page| {
@@ -90,7 +90,7 @@ pub(crate) fn MySessionsPage() -> AnyView {
     .into_any()
 }
 
-fn rows(list: Page<Session>, query: SessionQuery, asked: RwSignal<Option<Session>>) -> AnyView {
+fn rows(list: Page<Session>, query: ShownQuery, asked: RwSignal<Option<Session>>) -> AnyView {
     let others = list.total > 1;
     let ended = query.filter.state == Some(State::Ended);
     if ended && list.total == 0 {

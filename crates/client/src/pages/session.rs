@@ -76,11 +76,15 @@ fn facts(
         <dt>"Ends if unused"</dt><dd>{exact(session.idle_expires_at)}" ("{words::span(session.idle_timeout_seconds)}" after the last activity)"</dd>
         <dt>"Ends in any case"</dt><dd>{exact(session.absolute_expires_at)}</dd>
     });
-    let method = match session.method {
-        rollcall_core::Method::Password => "Password",
-        rollcall_core::Method::SingleSignOn => "Single sign-on",
-        rollcall_core::Method::OnBehalf => "By an application",
+    let method = rollcall_core::filter_words::method(session.method);
+    let all = |name: &str, value: &str| {
+        let there = routes::sessions_with(name, value);
+        view! { " · "<a href=there>"All sessions"</a> }
     };
+    let (of_user, from_address) = (
+        all("user", &session.user.id.to_string()),
+        all("ip", &session.ip),
+    );
     let name = session.user.name.clone();
     let user = if sees_users {
         let there = routes::user(&session.user.id.to_string());
@@ -107,12 +111,12 @@ fn facts(
         </div>
         <section class="panel">
             <dl class="details">
-                <dt>"User"</dt><dd>{user}" · "{session.user.email.clone()}{session.user.service_account.then_some(" · service account")}</dd>
+                <dt>"User"</dt><dd>{user}" · "{session.user.email.clone()}{session.user.service_account.then_some(" · service account")}{of_user}</dd>
                 <dt>"Organisation"</dt><dd>{session.organisation.name.clone()}</dd>
                 <dt>"Session name"</dt><dd>{session.name.clone()}</dd>
                 <dt>"Kind"</dt><dd>{session.kind.as_str()}</dd>
                 <dt>"Sign-in method"</dt><dd>{method}</dd>
-                <dt>"IP address"</dt><dd><code>{session.ip.clone()}</code></dd>
+                <dt>"IP address"</dt><dd><code>{session.ip.clone()}</code>{from_address}</dd>
                 <dt>"Browser"</dt><dd>{unknown(&session.browser)}</dd>
                 <dt>"System"</dt><dd>{unknown(&session.system)}</dd>
                 <dt>"User agent"</dt><dd><code class="wrap">{unknown(&session.user_agent)}</code></dd>
@@ -129,6 +133,7 @@ fn facts(
                         <dd>
                             <a rel="external" href=events("session", session.id.to_string())>"Events of this session"</a>
                             <a rel="external" href=events("user", session.user.id.to_string())>"Events of this user"</a>
+                            <a rel="external" href=events("ip", rollcall_core::query::encode(&session.ip))>"Events from this address"</a>
                         </dd>
                     }
                 })}

@@ -5,7 +5,8 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_navigate;
 use rollcall_core::{
-    Error, Page, PageNumber, Permission, Session, SessionFilter, SessionQuery, SessionStats, words,
+    Carried, Columns, Error, FilterWords, ListedSessions, PageNumber, Permission, Session,
+    SessionStats, ShownFilter, ShownQuery, words,
 };
 
 use super::query_in_address;
@@ -34,6 +35,10 @@ pub(crate) fn SessionsPage() -> AnyView {
             .is_some_and(|viewer| viewer.may(permission))
     };
     let may_end = may(Permission::SessionsEnd);
+    let columns = surroundings
+        .viewer
+        .as_ref()
+        .map_or_else(Columns::default, |viewer| viewer.columns);
     if surroundings.viewer.is_some() && !may(Permission::SessionsView) {
         return view! { <ErrorPage error=Error::Forbidden /> }.into_any();
     }
@@ -54,12 +59,14 @@ pub(crate) fn SessionsPage() -> AnyView {
     let help = RwSignal::new(false);
     let loading = RwSignal::new(false);
     // What was shown last stays on the page when a later answer fails.
-    let known = StoredValue::new(None::<(Page<Session>, SessionQuery)>);
+    let known = StoredValue::new(None::<(ListedSessions, ShownQuery)>);
     let known_stats = StoredValue::new(None::<SessionStats>);
     let zone = StoredValue::new(surroundings.zone);
     let as_of = move || async move {
         let text = page.await.ok().map(|page| {
-            zone.with_value(|zone| format!("as of {} {}", zone.time_of_day(page.as_of), zone.name))
+            zone.with_value(|zone| {
+                format!("as of {} {}", zone.time_of_day(page.list.as_of), zone.name)
+            })
         });
         view! { <span class="since" aria-live="off">{text}</span> }.into_any()
     };
@@ -79,13 +86,14 @@ pub(crate) fn SessionsPage() -> AnyView {
             match page.await {
                 Ok(list) => {
                     remember(known, &(list.clone(), shown.clone()));
-                    rows(list, shown, query, may_end, end)
+                    rows(list, shown, query, columns, may_end, end)
                 }
                 Err(error) => {
                     let old = known
                         .get_value()
-                        .map(|(list, shown)| rows(list, shown, query, may_end, end));
-                    view! { <ErrorNotice error=error.0 retry=refresh />{old} }.into_any()
+                        .map(|(list, shown)| rows(list, shown, query, columns, may_end, end));
+                    view! { {clear(&shown)}<ErrorNotice error=error.0 retry=refresh />{old} }
+                        .into_any()
                 }
             }
         }
@@ -95,14 +103,14 @@ pub(crate) fn SessionsPage() -> AnyView {
     window_keys(field, help);
     // A page beyond the end, as after ending the last row of it, becomes the last page.
     Effect::new(move || {
-        if let Some(Ok(list)) = page.get() {
+        if let Some(Ok(ListedSessions { list, .. })) = page.get() {
             let last = list.pages();
             if list.items.is_empty() && list.total > 0 && u64::from(list.page) > last {
                 let last = u32::try_from(last)
                     .ok()
                     .and_then(PageNumber::new)
                     .unwrap_or_default();
-                let there = SessionQuery {
+                let there = ShownQuery {
                     page: last,
                     ..query.get_untracked()
                 };
@@ -149,25 +157,30 @@ pub(crate) fn SessionsPage() -> AnyView {
 }
 
 fn rows(
-    list: Page<Session>,
-    query: SessionQuery,
-    address: Memo<SessionQuery>,
+    answer: ListedSessions,
+    query: ShownQuery,
+    address: Memo<ShownQuery>,
+    columns: Columns,
     may_end: bool,
     end: Callback<Session>,
 ) -> AnyView {
+    let ListedSessions { list, filters } = answer;
+    let chips = chips(filters, address);
     if list.items.is_empty() && list.total == 0 {
-        return empty(&query);
+        return view! { {chips}{empty(&query)} }.into_any();
     }
     let paging = Paging::of(routes::SESSIONS, &query.to_query(), &list);
     let count = (!list.total_is_exact).then(|| exact_count(query.clone()));
     let (total, exact, shown) = (list.total, list.total_is_exact, query.clone());
-    let table = view! { <SessionTable sessions=list.items query address may_end end /> }.into_any();
+    let table =
+        view! { <SessionTable sessions=list.items query address columns may_end end /> }.into_any();
     let table = if may_end {
         tickable(table, &shown, total, exact)
     } else {
         table
     };
     view! {
+        {chips}
         {table}
         {match count {
             Some(count) => view! { <Pager paging count /> }.into_any(),
@@ -177,8 +190,45 @@ fn rows(
     .into_any()
 }
 
-fn empty(query: &SessionQuery) -> AnyView {
-    if query.filter == SessionFilter::default() {
+/// The filters that are set, each a link that takes it away.
+fn chips(filters: Vec<FilterWords>, address: Memo<ShownQuery>) -> AnyView {
+    if filters.is_empty() {
+        return ().into_any();
+    }
+    let without = move |name: &str| {
+        let mut rest = address.get();
+        rest.page = PageNumber::default();
+        rest.filter.more = match name {
+            "" => Carried::default(),
+            name => rest.filter.more.without(name),
+        };
+        routes::sessions(&rest)
+    };
+    let chip = move |FilterWords { name, words }| {
+        let label = ["Remove the filter ", &words].concat();
+        view! { <li><a class="tag" href=move || without(&name) aria-label=label>{words}<span aria-hidden="true">" ×"</span></a></li> }.into_any()
+    };
+    let each = filters.into_iter().map(chip).collect_view();
+    view! {
+        <ul class="chips" aria-label="Filters">
+            {each}
+            <li><a href=move || without("")>"Clear all filters"</a></li>
+        </ul>
+    }
+    .into_any()
+}
+
+/// The way out of filters that cannot be read.
+fn clear(query: &ShownQuery) -> AnyView {
+    let there = routes::session_filters(&query.to_query());
+    let wrong = query.filter.more != Carried::default();
+    wrong
+        .then(|| view! { <p class="chips"><a href=there rel="external">"Change the filters"</a><a href=routes::SESSIONS>"Clear all filters"</a></p> })
+        .into_any()
+}
+
+fn empty(query: &ShownQuery) -> AnyView {
+    if query.filter == ShownFilter::default() {
         return view! {
             <div class="empty">
                 <h2>"No sessions yet"</h2>
@@ -187,8 +237,8 @@ fn empty(query: &SessionQuery) -> AnyView {
         }
         .into_any();
     }
-    let all = SessionQuery {
-        filter: SessionFilter::default(),
+    let all = ShownQuery {
+        filter: ShownFilter::default(),
         page: PageNumber::default(),
         ..query.clone()
     };
@@ -202,7 +252,7 @@ fn empty(query: &SessionQuery) -> AnyView {
     .into_any()
 }
 
-fn exact_count(query: SessionQuery) -> AnyView {
+fn exact_count(query: ShownQuery) -> AnyView {
     let count = Action::new_local(move |()| rpc::count_sessions(query.to_query()));
     view! {
         {move || match count.value().get() {

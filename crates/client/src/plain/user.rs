@@ -125,6 +125,8 @@ fn shown_once(user: &User, password: String) -> AnyView {
 }
 
 fn facts(user: &User) -> AnyView {
+    let audit = may(Permission::AuditView);
+    let events = routes::with_query(routes::AUDIT, &format!("user={}", user.id));
     let roles: Vec<_> = user.roles.iter().map(|role| role.name.clone()).collect();
     let roles = if roles.is_empty() {
         "none".to_owned()
@@ -146,6 +148,7 @@ fn facts(user: &User) -> AnyView {
                 <dt>"Open sessions"</dt><dd>{counted(user.open_sessions, "session", "sessions")}</dd>
                 {user.locked_at.map(|at| view! { <dt>"Locked since"</dt><dd>{exact(at)}" (too many wrong passwords)"</dd> })}
                 <dt>"Created"</dt><dd>{exact(user.created_at)}</dd>
+                {audit.then(|| view! { <dt>"Audit"</dt><dd><a href=events>"Events of this user"</a></dd> })}
                 <dt>"User id"</dt><dd><code class="wrap">{user.id.to_string()}</code></dd>
             </dl>
         </section>

@@ -91,6 +91,8 @@ pub struct Authority {
     pub password_change_required: bool,
     /// The zone that the user chose, if any.
     pub time_zone: Option<String>,
+    /// The columns that the user chose for the table of sessions.
+    pub columns: rollcall_core::Columns,
     /// The user's organisation.
     pub organisation: OrganisationRef,
     /// Whether that is enabled.

@@ -4,6 +4,7 @@
 //! the rows. States, durations and ends are as of the moment that the caller names: a row that has
 //! expired or whose epoch has come shows, counts and filters as ended, whether it is swept or not.
 
+mod conditions;
 mod ids;
 mod of_user;
 mod plan;
@@ -40,19 +41,30 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn new(scope: Scope, filter: &'a SessionFilter, now: Timestamp) -> Self {
+    /// `None` where another organisation is asked for than the one that the scope has: nothing of it is there.
+    fn new(scope: Scope, filter: &'a SessionFilter, now: Timestamp) -> Option<Self> {
+        let scope = match (scope, filter.more.organisation) {
+            (Scope::All, Some(organisation)) => Scope::Organisation(organisation),
+            (Scope::Organisation(own), Some(organisation)) if own != organisation => return None,
+            _ => scope,
+        };
         let mut needle = fold(filter.search.trim());
         if needle.contains(char::is_control) {
             // No e-mail, address or name has one; the line feeds between them are not theirs.
             needle = NOWHERE.to_owned();
         }
-        Self {
+        Some(Self {
             scope,
             filter,
             needle: (!needle.is_empty()).then_some(needle),
             now,
             thresholds: Thresholds::default(),
-        }
+        })
+    }
+
+    /// Whether the counters alone do not tell how many match.
+    fn is_searched(&self) -> bool {
+        self.needle.is_some() || conditions::any(self)
     }
 }
 
@@ -71,12 +83,11 @@ pub(super) async fn live_matching(
         state: Some(State::Active),
         ..filter.clone()
     };
-    let wanted = Wanted::new(scope, &filter, now);
-    let tally = counters::tally(connection, scope, now).await?;
-    let rows = match &wanted.needle {
-        Some(needle) => searched::matching(connection, &wanted, needle, &tally).await?,
-        None => Some(searched::by_rows(connection, &wanted, &tally)),
+    let Some(wanted) = Wanted::new(scope, &filter, now) else {
+        return Ok(None);
     };
+    let tally = counters::tally(connection, wanted.scope, now).await?;
+    let rows = searched::matching(connection, &wanted, &tally).await?;
     Ok(rows.map(|rows| {
         rows.within(
             "SELECT s.number AS number, s.id AS id FROM session s WHERE s.number IN (SELECT found FROM (",
@@ -85,8 +96,8 @@ pub(super) async fn live_matching(
     }))
 }
 
-/// One page. The total is exact without a search, and up to 10,000 with one; beyond that it is 10,000
-/// and marked as not exact. `current` is false in all rows.
+/// One page. The total is exact for state, kind and organisation, and up to 10,000 with a search or another
+/// filter; beyond that it is 10,000 and marked as not exact. `current` is false in all rows.
 pub async fn list(
     connection: &impl ConnectionTrait,
     scope: Scope,
@@ -104,9 +115,12 @@ pub async fn list_by(
     now: Timestamp,
     thresholds: Thresholds,
 ) -> Result<Page<Session>, DbError> {
+    let Some(wanted) = Wanted::new(scope, &query.filter, now) else {
+        return Ok(page(Vec::new(), Total::NONE, query, now));
+    };
     let wanted = Wanted {
         thresholds,
-        ..Wanted::new(scope, &query.filter, now)
+        ..wanted
     };
     let size = u64::from(query.page_size.get());
     let offset = u64::from(query.page.get() - 1) * size;
@@ -122,7 +136,10 @@ pub async fn count(
     filter: &SessionFilter,
     now: Timestamp,
 ) -> Result<u64, DbError> {
-    plan::count(connection, &Wanted::new(scope, filter, now)).await
+    match Wanted::new(scope, filter, now) {
+        Some(wanted) => plan::count(connection, &wanted).await,
+        None => Ok(0),
+    }
 }
 
 /// One session, if the caller may see it.
@@ -167,7 +184,9 @@ pub async fn list_matching_after(
     now: Timestamp,
 ) -> Result<(Vec<Session>, Option<(Timestamp, SessionId)>), DbError> {
     const TESTED: u64 = 2_000;
-    let wanted = Wanted::new(scope, filter, now);
+    let Some(wanted) = Wanted::new(scope, filter, now) else {
+        return Ok((Vec::new(), None));
+    };
     let rows = ids::matching_after(connection, &wanted, after, TESTED).await?;
     let next = rows
         .last()
@@ -193,7 +212,9 @@ pub async fn own(
         state: query.filter.state.or(Some(State::Active)),
         ..query.filter.clone()
     };
-    let wanted = Wanted::new(Scope::User(user), &filter, now);
+    let Some(wanted) = Wanted::new(Scope::User(user), &filter, now) else {
+        return Ok(page(Vec::new(), Total::NONE, query, now));
+    };
     let size = u64::from(query.page_size.get());
     let offset = u64::from(query.page.get() - 1) * size;
     let ids = ids::own(connection, &wanted, user, current, offset, size).await?;

@@ -26,7 +26,7 @@ const AUTHORITY: &str = r#"s.id, s.user_id, s.organisation_id AS session_organis
     s.user_agent, s.browser, s.system, s.server_name, s.created_at, s.last_activity_at, s.idle_timeout_seconds,
     s.idle_expires_at, s.absolute_expires_at, s.ended_at, s.end_reason,
     u.email, u.name AS user_name, u.service_account, u.enabled AS user_enabled, u.deleted_at,
-    u.password_change_required, u.time_zone, u.role_key, u.ended_before AS user_before,
+    u.password_change_required, u.time_zone, u.session_columns, u.role_key, u.ended_before AS user_before,
     u.ended_before_reason AS user_before_reason,
     o.id AS organisation_id, o.name AS organisation_name, o.enabled AS organisation_enabled,
     o.ended_before AS organisation_before, o.ended_before_reason AS organisation_before_reason,
@@ -181,6 +181,7 @@ async fn read(
         deleted: row.get::<Option<i64>>("deleted_at")?.is_some(),
         password_change_required: row.get("password_change_required")?,
         time_zone: row.get("time_zone")?,
+        columns: super::saved_filters::columns(row.get("session_columns")?),
         organisation: OrganisationRef {
             id: OrganisationId(row.uuid("organisation_id")?),
             name: row.get("organisation_name")?,

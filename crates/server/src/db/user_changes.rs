@@ -159,6 +159,7 @@ pub async fn delete(
     let deleted = sql.run(connection).await? == 1;
     if deleted {
         super::roles::set_secondary(connection, id, &[]).await?;
+        super::saved_filters::forget(connection, id).await?;
     }
     Ok(deleted)
 }

@@ -23,7 +23,7 @@ pub(super) struct PreviewRequest {
     /// These, at most 1,000.
     #[schema(max_items = 1000)]
     ids: Option<Vec<SessionId>>,
-    /// All active ones that match: the parameters of the list of sessions that say which (`q`, `state`, `kind`). One that
+    /// All active ones that match: the parameters of the list of sessions that say which (`q`, `state`, `kind`, `user`, `ip` and so on). One that
     /// leaves everything, or narrows by state alone, is refused.
     filter: Option<BTreeMap<String, String>>,
 }

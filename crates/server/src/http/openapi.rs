@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, Kind, Method, Permission, Rule, State, Timestamp,
+    AuditAction, AuditOutcome, Column, EndReason, Kind, Method, Permission, Rule, State, Timestamp,
     UserState,
 };
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -19,7 +19,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     addresses, audit, credentials, export, many, me, operations, organisations, policy, roles,
-    sessions, sign_in, user_requests, users,
+    saved_filters, sessions, sign_in, user_requests, users,
 };
 use crate::error::{FieldError, ProblemDocument};
 
@@ -35,8 +35,9 @@ use crate::error::{FieldError, ProblemDocument};
     paths(
         sign_in::sign_in, sign_in::sign_out,
         me::find, me::change_password, me::list_sessions, me::rename_session, me::end_session, me::end_sessions,
+        saved_filters::list, saved_filters::create, saved_filters::remove, saved_filters::columns, saved_filters::set_columns,
         export::own_sessions, export::sessions, export::audit,
-        sessions::list, sessions::stats, sessions::find, sessions::end,
+        sessions::list, sessions::count, sessions::stats, sessions::find, sessions::end,
         many::preview, many::end, many::progress, many::end_all,
         policy::find, policy::change, policy::preview, policy::of_user,
         users::list, users::create, users::find, users::edit, users::remove, users::reset_password, users::unlock,
@@ -97,6 +98,10 @@ impl Modify for Words {
             Method::ALL.iter().map(|word| word.as_str()).collect(),
         );
         set(
+            "Column",
+            Column::ALL.iter().map(|word| word.as_str()).collect(),
+        );
+        set(
             "EndReason",
             EndReason::ALL.iter().map(|word| word.as_str()).collect(),
         );
@@ -129,6 +134,7 @@ impl Modify for Ids {
             let named = [
                 ("get", &mut item.get),
                 ("post", &mut item.post),
+                ("put", &mut item.put),
                 ("patch", &mut item.patch),
                 ("delete", &mut item.delete),
             ];
@@ -154,6 +160,7 @@ impl Modify for CommonAnswers {
             let operations = [
                 &mut item.get,
                 &mut item.post,
+                &mut item.put,
                 &mut item.patch,
                 &mut item.delete,
             ];
@@ -198,6 +205,7 @@ impl Modify for CommonAnswers {
             for operation in [
                 &mut item.get,
                 &mut item.post,
+                &mut item.put,
                 &mut item.patch,
                 &mut item.delete,
             ]

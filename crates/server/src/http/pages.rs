@@ -11,7 +11,9 @@ use leptos::nonce::Nonce;
 use leptos::prelude::{IntoView, provide_context};
 use leptos_axum::render_app_async_with_context;
 use rollcall_core::backend::Backend;
-use rollcall_core::{AuditQuery, Error, Permission, RoleKey, SessionId, UserId, query};
+use rollcall_core::{
+    AuditQuery, Error, Permission, RoleKey, SessionId, SessionQuery, UserId, query,
+};
 
 use super::request::{Area, Asked};
 use super::{assets, respond};
@@ -93,6 +95,9 @@ async fn answer<V: IntoView + 'static>(
 // and times of the zone that the page shows.
 async fn canonical(backend: &RequestBackend, asked: Uri) -> Option<String> {
     let query = asked.query().filter(|query| !query.is_empty())?;
+    if asked.path() == "/sessions/filters" {
+        return applied(query);
+    }
     if asked.path() != "/audit" {
         return None;
     }
@@ -101,6 +106,23 @@ async fn canonical(backend: &RequestBackend, asked: Uri) -> Option<String> {
     (there != query).then(|| match there.is_empty() {
         true => "/audit".to_owned(),
         false => format!("/audit?{there}"),
+    })
+}
+
+// The list that a form of filters leads to; `None` where it was not sent, or cannot be read: then its page says what is
+// wrong.
+fn applied(query: &str) -> Option<String> {
+    let pairs = query::pairs(query).ok()?;
+    pairs.iter().find(|(name, _)| name == "apply")?;
+    let rest: Vec<_> = pairs
+        .iter()
+        .filter(|(name, _)| name != "apply")
+        .map(|(name, value)| (name.as_str(), value.clone()))
+        .collect();
+    let there = SessionQuery::parse(&query::write(&rest)).ok()?.to_query();
+    Some(match there.is_empty() {
+        true => "/sessions".to_owned(),
+        false => format!("/sessions?{there}"),
     })
 }
 

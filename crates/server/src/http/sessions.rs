@@ -1,8 +1,8 @@
 //! Every session that the caller may see.
 
 use axum::response::Response;
-use rollcall_core::{Backend, Page, Session, SessionId, SessionQuery, SessionStats};
-use serde::Deserialize;
+use rollcall_core::{Backend, Page, Session, SessionFilter, SessionId, SessionQuery, SessionStats};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Asking, Id, NoParameters, OptionalBody, Parameters};
@@ -28,6 +28,32 @@ pub(super) async fn list(
             .list_sessions(SessionQuery::parse(&parameters.0)?)
             .await?,
     ))
+}
+
+/// How many there are.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Count {
+    /// The exact number.
+    total: u64,
+}
+
+/// How many sessions match, exactly, however long that takes: for lists whose total is not exact. Needs
+/// `sessions.view`.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/count", tag = "Sessions", params(SessionFilterParameters),
+    responses(
+        (status = 200, description = "The number", body = Count),
+        (status = 400, description = "A parameter cannot be accepted", body = ProblemDocument),
+        (status = 403, description = "Not permitted", body = ProblemDocument),
+    )
+)]
+pub(super) async fn count(asking: Asking, parameters: Parameters) -> Result<Json<Count>, ApiError> {
+    let query = SessionQuery {
+        filter: SessionFilter::parse(&parameters.0)?,
+        ..SessionQuery::default()
+    };
+    let total = asking.count_sessions(query).await?;
+    Ok(Json(Count { total }))
 }
 
 /// The four cards, over everything that the caller may see. Needs `sessions.view`.

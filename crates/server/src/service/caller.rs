@@ -87,6 +87,7 @@ impl Caller {
             reach: authority.reach(),
             password_change_required: authority.password_change_required,
             time_zone: authority.time_zone.clone(),
+            columns: authority.columns,
         }
     }
 

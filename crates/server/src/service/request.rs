@@ -8,9 +8,10 @@ use std::sync::{Mutex, PoisonError};
 
 use rollcall_core::backend::{Answer, Backend};
 use rollcall_core::{
-    AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, EndAllScope, EndChoice,
-    EndPreviewId, EndResult, EndRun, Error, Kind, LastEnd, Me, OwnScope, Page, Policy, PolicyPlace,
-    Rule, Session, SessionId, SessionQuery, SessionStats, SignIn, Surroundings, Timestamp, UserId,
+    AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, Columns, EndAllScope,
+    EndChoice, EndPreviewId, EndResult, EndRun, Error, FilterWords, Kind, LastEnd, Me, OwnScope,
+    Page, Policy, PolicyPlace, Rule, SavedFilter, SavedFilterId, Session, SessionFilter, SessionId,
+    SessionQuery, SessionStats, SignIn, Surroundings, Timestamp, UserId,
 };
 
 use super::audit::event;
@@ -427,6 +428,38 @@ impl Backend for RequestBackend {
 
     fn list_sessions(&self, query: SessionQuery) -> Answer<'_, Page<Session>> {
         self.answer(async move { self.service.list_sessions(self.signed_in()?, &query).await })
+    }
+
+    fn describe_filter(&self, filter: SessionFilter) -> Answer<'_, Vec<FilterWords>> {
+        self.answer(async move {
+            self.service
+                .describe_filter(self.signed_in()?, &filter)
+                .await
+        })
+    }
+
+    fn saved_filters(&self) -> Answer<'_, Vec<SavedFilter>> {
+        self.answer(async { self.service.saved_filters(self.signed_in()?).await })
+    }
+
+    fn save_filter(&self, name: String, query: SessionQuery) -> Answer<'_, SavedFilter> {
+        self.answer(async move {
+            self.service
+                .save_filter(self.signed_in()?, &name, query)
+                .await
+        })
+    }
+
+    fn delete_filter(&self, id: SavedFilterId) -> Answer<'_, ()> {
+        self.answer(async move { self.service.delete_filter(self.signed_in()?, id).await })
+    }
+
+    fn columns(&self) -> Answer<'_, Columns> {
+        self.answer(async { self.service.columns(self.signed_in()?) })
+    }
+
+    fn set_columns(&self, columns: Columns) -> Answer<'_, ()> {
+        self.answer(async move { self.service.set_columns(self.signed_in()?, columns).await })
     }
 
     fn count_sessions(&self, query: SessionQuery) -> Answer<'_, u64> {

@@ -135,6 +135,7 @@ impl Service {
         Session {
             id: record.id,
             user: authority.user.clone(),
+            owner: None,
             organisation: authority.organisation.clone(),
             name: record.name.clone(),
             kind: record.kind,

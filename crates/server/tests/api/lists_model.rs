@@ -17,28 +17,32 @@ both_databases!(
 
 /// A session as the model knows it.
 #[derive(Clone, Debug)]
-struct Row {
-    id: String,
-    user: String,
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) user: String,
+    pub(crate) user_id: String,
+    pub(crate) program: String,
+    pub(crate) system: String,
+    pub(crate) agent: String,
     name: String,
-    ip: IpAddr,
+    pub(crate) ip: IpAddr,
     browser: String,
-    kind: Kind,
-    created_at: Timestamp,
+    pub(crate) kind: Kind,
+    pub(crate) created_at: Timestamp,
     last_activity_at: Timestamp,
     expires_at: Timestamp,
     ended_at: Option<Timestamp>,
     // The session that asks is used at every request.
-    asks: bool,
+    pub(crate) asks: bool,
 }
 
 impl Row {
-    fn ended(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn ended(&self, now: Timestamp) -> Option<Timestamp> {
         self.ended_at
             .or((!self.asks && self.expires_at <= now).then_some(self.expires_at))
     }
 
-    fn last_activity(&self, now: Timestamp) -> Timestamp {
+    pub(crate) fn last_activity(&self, now: Timestamp) -> Timestamp {
         if self.asks {
             now
         } else {
@@ -81,7 +85,7 @@ impl Row {
         .then(self.id.cmp(&other.id))
     }
 
-    fn contains(&self, search: &str) -> bool {
+    pub(crate) fn contains(&self, search: &str) -> bool {
         let search = search.to_lowercase();
         [
             self.user.clone(),
@@ -162,7 +166,7 @@ fn browser_line(browser: &str, system: &str) -> String {
 }
 
 /// Ninety sessions of twelve users in one organisation, and some of another that nobody here may see.
-async fn world() -> (TestApp, Client, Vec<Row>) {
+pub(crate) async fn world() -> (TestApp, Client, Vec<Row>) {
     let (app, _, _) = TestApp::start().with_admin().await;
     let fleet = app.organisation("Fleet").await;
     let other = app.organisation("Other").await;
@@ -204,6 +208,10 @@ async fn world() -> (TestApp, Client, Vec<Row>) {
     rows.push(Row {
         id: id.to_string(),
         user: boss.email,
+        user_id: boss.id.to_string(),
+        program: "Firefox".into(),
+        system: "Linux".into(),
+        agent: NewRow::default().user_agent,
         name: "Firefox on Linux".into(),
         ip: "203.0.113.7".parse().expect("an address"),
         browser: "Firefox on Linux".into(),
@@ -239,6 +247,7 @@ fn new_row(dice: &mut Dice) -> NewRow {
         ip: (*dice.of(ADDRESSES)).to_owned(),
         browser: browser.to_owned(),
         system: system.to_owned(),
+        user_agent: format!("{browser}/1 ({system})"),
         ..NewRow::default()
     }
 }
@@ -250,6 +259,10 @@ async fn store(app: &TestApp, person: &Person, row: NewRow, asks: bool) -> Row {
     Row {
         id: id.to_string(),
         user: person.email.clone(),
+        user_id: person.id.to_string(),
+        program: row.browser.clone(),
+        system: row.system.clone(),
+        agent: row.user_agent.clone(),
         name: row.name,
         ip: row.ip.parse().expect("an address"),
         browser: browser_line(&row.browser, &row.system),
@@ -271,7 +284,7 @@ async fn end(app: &TestApp, row: &mut Row) {
     }
 }
 
-async fn whole(client: &Client, query: &str, page_size: usize) -> (Vec<String>, Value) {
+pub(crate) async fn whole(client: &Client, query: &str, page_size: usize) -> (Vec<String>, Value) {
     let mut ids = Vec::new();
     let mut number = 1;
     loop {

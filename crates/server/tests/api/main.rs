@@ -19,6 +19,7 @@ mod database_away;
 mod ending;
 mod exports;
 mod faults;
+mod filters;
 mod first_start;
 mod guessing;
 mod hang_up;

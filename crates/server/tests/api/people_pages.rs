@@ -29,6 +29,12 @@ async fn every_page_has_the_status_that_its_reader_deserves() {
             "/users?colour=red&page=0".to_owned(),
             [200, 200, 200, 403, 303],
         ),
+        ("/sessions/filters".to_owned(), [200, 200, 200, 403, 303]),
+        (
+            "/sessions/filters?ip=x&page=0".to_owned(),
+            [200, 200, 200, 403, 303],
+        ),
+        ("/sessions/columns".to_owned(), [200, 200, 200, 403, 303]),
         ("/users/locked".to_owned(), [200, 200, 200, 403, 303]),
         ("/users/new".to_owned(), [200, 200, 403, 403, 303]),
         (user(nora.id, ""), [200, 200, 200, 403, 303]),

@@ -59,6 +59,12 @@ const TABLE: &[Row] = &[
     ("PATCH", "/api/v1/me/sessions/{id}", Target::Colleague, [404, 404, 404, 404, 404, 401]),
     ("PATCH", "/api/v1/me/sessions/{id}", Target::Foreign, [404, 404, 404, 404, 404, 401]),
     ("PATCH", "/api/v1/me/sessions/{id}", Target::Unknown, [404, 404, 404, 404, 404, 401]),
+    ("GET", "/api/v1/me/filters", Target::None, [200, 200, 200, 403, 403, 401]),
+    ("POST", "/api/v1/me/filters", Target::None, [201, 201, 201, 403, 403, 401]),
+    ("DELETE", "/api/v1/me/filters/{id}", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/me/columns", Target::None, [200, 200, 200, 403, 403, 401]),
+    ("PUT", "/api/v1/me/columns", Target::None, [204, 204, 204, 403, 403, 401]),
+    ("GET", "/api/v1/sessions/count", Target::None, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/sessions/export", Target::None, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/sessions", Target::None, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/sessions/stats", Target::None, [200, 200, 200, 403, 403, 401]),
@@ -287,6 +293,8 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
         "/api/v1/sessions/end-preview" => json!({ "ids": [id] }),
         "/api/v1/sessions/end" => json!({ "preview": id }),
         "/api/v1/sessions/end-all" => json!({ "scope": "user", "id": id }),
+        "/api/v1/me/filters" => json!({ "name": new.to_string(), "query": "state=active" }),
+        "/api/v1/me/columns" => json!({ "columns": ["ip"] }),
         "/api/v1/policy" | "/api/v1/policy/preview" => {
             json!({ "values": { "most_sessions": 50 } })
         }
@@ -303,6 +311,7 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
         false => client.ask(method.clone(), path),
     };
     let with_body = method == Method::PATCH
+        || method == Method::PUT
         || method == Method::POST
             && !path.ends_with("/unlock")
             && !path.ends_with("/reset-password");

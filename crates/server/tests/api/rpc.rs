@@ -91,7 +91,12 @@ async fn reading_gives_the_same_by_both_doors() {
         ),
     ] {
         let by_rest = admin.get(&path).await.ok();
-        let by_rpc = rpc(&admin, function, &fields).await.ok();
+        let mut by_rpc = rpc(&admin, function, &fields).await.ok();
+        if function == "list_sessions" {
+            // With the filters in words beside it.
+            assert_eq!(by_rpc["filters"], json!([]));
+            by_rpc = by_rpc["list"].take();
+        }
         assert_eq!(by_rpc, by_rest, "{path}");
     }
     assert_eq!(

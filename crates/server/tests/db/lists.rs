@@ -3,17 +3,18 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use rollcall_core::{
-    Kind, OrganisationId, PageNumber, PageSize, SessionFilter, SessionQuery, SessionSort, SortKey,
-    State,
+    Kind, Method, OrganisationId, PageNumber, PageSize, SessionFilter, SessionQuery, SessionSort,
+    SortKey, State,
 };
 use rollcall_server::db::session_list::{self, Thresholds};
 use rollcall_server::db::{self, Scope};
 
+use crate::conditions;
 use crate::model::{Dice, Model, NEEDLES};
 use crate::support::{Rig, START, new_session, on_each, seconds};
 use crate::write_db;
 
-fn plans() -> [Thresholds; 8] {
+fn plans() -> [Thresholds; 9] {
     let usual = Thresholds::default();
     // Never by sorting a set, and by the search index wherever there is a search.
     let walks = Thresholds {
@@ -55,6 +56,13 @@ fn plans() -> [Thresholds; 8] {
         },
         // Always a sort.
         Thresholds { sorted: 0, ..usual },
+        // Every filter is common.
+        Thresholds {
+            led: 0,
+            counted: 3,
+            tried: 60,
+            ..walks
+        },
     ]
 }
 
@@ -77,6 +85,7 @@ async fn check_lists(rig: &Rig, dice: &mut Dice, model: &Model, rounds: usize) {
             },
             state: dice.pick(&[None, Some(State::Active), Some(State::Ended)]),
             kind: dice.pick(&[None, None, Some(Kind::Console), Some(Kind::Client)]),
+            more: conditions::random(dice, model),
         };
         let sort = SessionSort {
             key: dice.pick(SortKey::ALL),
@@ -110,7 +119,13 @@ async fn check_lists(rig: &Rig, dice: &mut Dice, model: &Model, rounds: usize) {
                 assert_eq!(page.total, exact, "{scope:?} {query:?} by {thresholds:?}");
             } else {
                 assert_eq!(page.total, thresholds.counted);
-                assert!(exact > thresholds.counted && !query.filter.search.is_empty());
+                // State, kind and organisation alone are always counted.
+                let counted = SessionFilter {
+                    more: Default::default(),
+                    ..query.filter.clone()
+                };
+                assert!(exact > thresholds.counted);
+                assert!(query.filter != counted || !query.filter.search.is_empty());
             }
         }
     }
@@ -253,6 +268,16 @@ async fn lists_counts_and_cards_say_what_state_at_says_before_during_and_after_a
             .await
             .unwrap();
         assert!(found <= left.total);
+        // What filters by agent go along is forgotten too.
+        let mut known = 0;
+        for method in [Method::Password, Method::SingleSignOn] {
+            let mut filter = SessionFilter::default();
+            filter.more.method = Some(method);
+            known += session_list::count(rig.reader(), Scope::All, &filter, now)
+                .await
+                .unwrap();
+        }
+        assert_eq!(known, left.total);
     })
     .await;
 }
@@ -289,6 +314,7 @@ async fn every_filter_in_every_order_is_the_models_from_the_first_row_to_the_las
                         search: dice.pick(&searches).to_owned(),
                         state,
                         kind,
+                        more: conditions::random(&mut dice, &model),
                     };
                     let scope = dice.pick(&[Scope::All, Scope::Organisation(model.houses[0].id)]);
                     let expected = model.list(scope, &filter, sort);

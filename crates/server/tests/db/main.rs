@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)]
 
 mod audit;
+mod conditions;
 mod lists;
 mod loading;
 mod model;

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 
 use rollcall_core::session::{LifeFacts, state_at};
 use rollcall_core::{
-    EndReason, Kind, OrganisationId, SessionFilter, SessionId, SessionSort, SortKey, State,
-    Timestamp, UserId,
+    EndReason, Kind, Method, OrganisationId, RoleKey, SessionFilter, SessionId, SessionSort,
+    SortKey, State, Timestamp, UserId,
 };
 use rollcall_server::db::{self, Scope, SessionRecord};
 
+use crate::conditions::{AGENTS, hold, narrowed};
 use crate::support::{Rig, START, new_session, new_user, seconds};
 use crate::write_db;
 
@@ -39,6 +40,9 @@ pub struct Person {
     pub id: UserId,
     pub organisation: usize,
     pub email: String,
+    pub role: String,
+    pub roles: Vec<RoleKey>,
+    pub service_account: bool,
     epoch: Epoch,
     enabled: bool,
 }
@@ -140,18 +144,33 @@ impl Model {
         for number in 0..12 {
             let organisation = dice.below(3) as usize;
             let name = dice.pick(&["nora", "omar", "zoe", "hiro"]);
-            let user = new_user(
-                model.houses[organisation].id,
-                &format!("{name}.{number}@example.org"),
-            );
+            let user = db::NewUser {
+                service_account: dice.one_in(4),
+                role_key: dice.pick(&["member", "member", "session_manager"]).into(),
+                ..new_user(
+                    model.houses[organisation].id,
+                    &format!("{name}.{number}@example.org"),
+                )
+            };
+            let roles = match dice.one_in(4) {
+                true => vec![RoleKey("administrator".into())],
+                false => Vec::new(),
+            };
             model.people.push(Person {
                 id: user.id,
                 organisation,
                 email: user.email.clone(),
+                role: user.role_key.clone(),
+                roles: roles.clone(),
+                service_account: user.service_account,
                 epoch: epoch(dice, 3),
                 enabled: !dice.one_in(6),
             });
-            write_db!(rig, |c| db::users::create(c, &user).await).unwrap();
+            write_db!(rig, |c| {
+                db::users::create(c, &user).await?;
+                db::roles::set_secondary(c, user.id, &roles).await
+            })
+            .unwrap();
         }
         // Half of the epochs come before the sessions are stored, half after them.
         model.write_epochs(rig, dice, 2).await;
@@ -198,6 +217,8 @@ impl Model {
             ip: dice.pick(&ADDRESSES).into(),
             browser: browser.into(),
             system: system.into(),
+            user_agent: dice.pick(&AGENTS).into(),
+            method: dice.pick(&[Method::Password, Method::Password, Method::SingleSignOn]),
             kind: dice.pick(&[Kind::Console, Kind::Console, Kind::Api, Kind::Client]),
             last_activity_at: activity,
             idle_timeout_seconds: idle as i64,
@@ -316,11 +337,15 @@ impl Model {
 
     /// What a list without pages would be.
     pub fn list(&self, scope: Scope, filter: &SessionFilter, sort: SessionSort) -> Vec<SessionId> {
+        let Some(scope) = narrowed(scope, filter) else {
+            return Vec::new();
+        };
         let needle = folded(filter.search.trim());
         let mut rows: Vec<&Fact> = self
             .visible(scope)
             .into_iter()
             .filter(|fact| filter.kind.is_none_or(|kind| kind == fact.session.kind))
+            .filter(|fact| hold(self, scope, fact, &filter.more))
             .filter(|fact| {
                 let ended = self.end_of(fact, self.now).is_some();
                 filter

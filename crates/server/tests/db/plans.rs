@@ -104,6 +104,7 @@ const LARGE: Thresholds = Thresholds {
     tried: 20_000,
     listed: 20_000,
     sorted: u64::MAX,
+    led: 20_000,
 };
 
 async fn filled() -> (Rig, OrganisationId) {
@@ -163,7 +164,7 @@ async fn a_search_asks_its_index_and_walks_for_common_words() {
                     filter: SessionFilter {
                         search: search.into(),
                         kind: Some(Kind::Console),
-                        state: None,
+                        ..SessionFilter::default()
                     },
                     sort: SessionSort {
                         key: *key,
@@ -176,6 +177,46 @@ async fn a_search_asks_its_index_and_walks_for_common_words() {
                     .unwrap();
                 assert_eq!(page.total_is_exact, matches!(search, "absent" | "zq"));
                 watcher.assert_along_indexes(&format!("{scope:?} {query:?}"));
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_filter_goes_along_an_index() {
+    let (rig, acme) = filled().await;
+    let watcher = Watcher::new(&rig);
+    let nora = rig.user(acme, "max@acme.io").await;
+    for (filter, index) in [
+        (format!("user={nora}"), "session_by_user"),
+        ("user=nora@acme.io".to_owned(), "user_by_email"),
+        ("role=member".to_owned(), "user_by_role"),
+        ("ip=192.0.2.7".to_owned(), "session_by_ip"),
+        ("ip=192.0.2.0/24".to_owned(), "session_by_ip"),
+        ("method=password".to_owned(), "SEARCH m USING PRIMARY KEY"),
+        ("browser=fire".to_owned(), "SEARCH m USING PRIMARY KEY"),
+        ("system=linux".to_owned(), "SEARCH m USING PRIMARY KEY"),
+        ("agent=mozilla".to_owned(), "SEARCH m USING PRIMARY KEY"),
+        ("older_than=1s".to_owned(), "session_by_created"),
+        ("newer_than=1s".to_owned(), "session_by_created"),
+        ("idle_for=1s".to_owned(), "session_by_activity"),
+        ("several=true".to_owned(), "session_by_user"),
+        ("service_account=true".to_owned(), "user_service_account"),
+    ] {
+        for scope in [Scope::All, Scope::Organisation(acme)] {
+            for led in [0, 20_000] {
+                let query = SessionQuery::parse(&format!("{filter}&sort=-ip")).unwrap();
+                let thresholds = Thresholds { led, ..LARGE };
+                session_list::list_by(&watcher, scope, &query, START, thresholds)
+                    .await
+                    .unwrap();
+                let seen = watcher.seen.lock().unwrap().clone();
+                let mut steps = seen.iter().flat_map(|(_, steps)| steps);
+                assert!(
+                    steps.any(|step| step.contains(index)),
+                    "{filter}: {seen:#?}"
+                );
+                watcher.assert_along_indexes(&format!("{scope:?} {filter} {led}"));
             }
         }
     }

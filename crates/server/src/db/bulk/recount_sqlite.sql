@@ -8,6 +8,13 @@ FROM session GROUP BY organisation_id, kind;
 DELETE FROM session_owner;
 INSERT INTO session_owner (user_id, organisation_id, sessions, active)
 SELECT user_id, organisation_id, count(*), sum(ended_at IS NULL) FROM session GROUP BY user_id, organisation_id;
+DELETE FROM session_agent;
+INSERT INTO session_agent (user_agent, browser, system, method, sessions)
+SELECT user_agent, browser, system, method, count(*) FROM session GROUP BY user_agent, browser, system, method;
+DELETE FROM session_of_agent;
+INSERT INTO session_of_agent (agent, number)
+SELECT a.number, s.number FROM session s JOIN session_agent a ON a.user_agent = s.user_agent
+    AND a.browser = s.browser AND a.system = s.system AND a.method = s.method ORDER BY a.number, s.number;
 
 -- Nobody looked whether an epoch had overtaken a row; the sweeper will.
 UPDATE "user" SET settled = false WHERE ended_before IS NOT NULL OR NOT enabled OR deleted_at IS NOT NULL;

@@ -35,6 +35,8 @@ CREATE TABLE "user" (
     enabled boolean NOT NULL DEFAULT true,
     deleted_at bigint,
     time_zone {text},
+    -- The columns of the table of sessions, as bits.
+    session_columns bigint,
     created_at bigint NOT NULL,
     password_changed_at bigint,
     last_sign_in_at bigint,
@@ -52,7 +54,19 @@ CREATE UNIQUE INDEX user_email_unique ON "user" (email) WHERE deleted_at IS NULL
 CREATE INDEX user_by_email ON "user" (email, id);
 CREATE INDEX user_by_organisation ON "user" (organisation_id, id);
 CREATE INDEX user_by_role ON "user" (role_key, organisation_id, deleted_at) WHERE deleted_at IS NULL;
+-- Lists of sessions are asked for those of programs' accounts.
+CREATE INDEX user_service_account ON "user" (id) WHERE service_account;
 CREATE INDEX user_unsettled ON "user" (id) WHERE NOT settled;
+
+-- What somebody asks the list of sessions for again and again.
+CREATE TABLE saved_filter (
+    id {uuid} NOT NULL PRIMARY KEY,
+    user_id {uuid} NOT NULL REFERENCES "user" (id),
+    name {text} NOT NULL,
+    query {text} NOT NULL,
+    created_at bigint NOT NULL
+);
+CREATE UNIQUE INDEX saved_filter_user_id_name_unique ON saved_filter (user_id, name);
 
 -- Secondary roles; the primary one stands with the user.
 CREATE TABLE user_role (
@@ -246,6 +260,22 @@ CREATE TABLE session_owner (
     sessions bigint NOT NULL,
     active bigint NOT NULL,
     PRIMARY KEY (user_id, organisation_id)
+){keyed};
+-- With what and how people signed in, each combination once, and how many sessions have it; kept by triggers. Lists are
+-- asked for parts of these texts: here they stand once for many sessions, and an end does not touch them.
+CREATE TABLE session_agent (
+    number {number},
+    user_agent {text} NOT NULL,
+    browser {text} NOT NULL,
+    system {text} NOT NULL,
+    method {text} NOT NULL,
+    sessions bigint NOT NULL
+);
+CREATE UNIQUE INDEX session_agent_unique ON session_agent (user_agent, browser, system, method);
+CREATE TABLE session_of_agent (
+    agent bigint NOT NULL,
+    number bigint NOT NULL,
+    PRIMARY KEY (agent, number)
 ){keyed};
 -- Distinct users of each organisation; the id of zeros stands for the whole installation.
 CREATE TABLE session_owner_total (

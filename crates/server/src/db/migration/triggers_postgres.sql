@@ -25,6 +25,13 @@ BEGIN
     INSERT INTO session_entry (number, id, organisation_id, kind, created_at, ip_bytes, name_key, email, browser_key, letters)
     SELECT number, id, organisation_id, kind, created_at, ip_bytes, name_key, email, browser_key, session_letters(search_text)
     FROM added;
+    INSERT INTO session_agent AS c (user_agent, browser, system, method, sessions)
+    SELECT user_agent, browser, system, method, count(*) FROM added
+    GROUP BY user_agent, browser, system, method ORDER BY user_agent, browser, system, method
+    ON CONFLICT (user_agent, browser, system, method) DO UPDATE SET sessions = c.sessions + excluded.sessions;
+    INSERT INTO session_of_agent (agent, number)
+    SELECT a.number, n.number FROM added n JOIN session_agent a ON a.user_agent = n.user_agent
+        AND a.browser = n.browser AND a.system = n.system AND a.method = n.method;
     -- Rows that are dead on arrival, because an epoch overtook their sign-in.
     UPDATE "user" u SET settled = false FROM added a
     WHERE u.id = a.user_id AND (u.ended_before >= a.created_at OR NOT u.enabled OR u.deleted_at IS NOT NULL);
@@ -36,7 +43,7 @@ END $$;
 CREATE TRIGGER session_counted_insert AFTER INSERT ON session
 REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION session_counted_insert();
 
--- Organisation, user, kind and created_at of a session never change. A trigger with a transition table
+-- Organisation, user, kind, created_at, method and user agent of a session never change. A trigger with a transition table
 -- cannot name columns, so that the first question is whether there is any end at all: uses and rotations have none.
 --
 -- The tables are summed up, not joined: a plan is made once for each connection, for as many rows as its first
@@ -119,6 +126,18 @@ BEGIN
     DELETE FROM session_entry e USING removed r WHERE e.number = r.number;
     DELETE FROM session_owner s USING removed r
     WHERE s.user_id = r.user_id AND s.organisation_id = r.organisation_id AND s.sessions = 0;
+    DELETE FROM session_of_agent m USING removed r, session_agent a
+    WHERE m.number = r.number AND m.agent = a.number AND a.user_agent = r.user_agent
+        AND a.browser = r.browser AND a.system = r.system AND a.method = r.method;
+    FOR change IN
+        SELECT user_agent, browser, system, method, count(*) AS sessions FROM removed
+        GROUP BY user_agent, browser, system, method ORDER BY user_agent, browser, system, method
+    LOOP
+        UPDATE session_agent SET sessions = sessions - change.sessions WHERE user_agent = change.user_agent
+            AND browser = change.browser AND system = change.system AND method = change.method;
+        DELETE FROM session_agent WHERE user_agent = change.user_agent AND browser = change.browser
+            AND system = change.system AND method = change.method AND sessions = 0;
+    END LOOP;
     RETURN NULL;
 END $$;
 CREATE TRIGGER session_counted_delete AFTER DELETE ON session

@@ -1,6 +1,6 @@
 -- Row triggers: SQLite has no others, and one writer.
 
--- Organisation, user, kind and created_at of a session never change.
+-- Organisation, user, kind, created_at, method and user agent of a session never change.
 CREATE TRIGGER session_counted_insert AFTER INSERT ON session BEGIN
     INSERT INTO session_counter (organisation_id, kind, total, active, ended_ms, active_created_ms)
     VALUES (
@@ -16,6 +16,12 @@ CREATE TRIGGER session_counted_insert AFTER INSERT ON session BEGIN
     INSERT INTO session_owner (user_id, organisation_id, sessions, active)
     VALUES (NEW.user_id, NEW.organisation_id, 1, NEW.ended_at IS NULL)
     ON CONFLICT (user_id, organisation_id) DO UPDATE SET sessions = sessions + 1, active = active + excluded.active;
+    INSERT INTO session_agent (user_agent, browser, system, method, sessions)
+    VALUES (NEW.user_agent, NEW.browser, NEW.system, NEW.method, 1)
+    ON CONFLICT (user_agent, browser, system, method) DO UPDATE SET sessions = sessions + 1;
+    INSERT INTO session_of_agent (agent, number)
+    SELECT a.number, NEW.number FROM session_agent a WHERE a.user_agent = NEW.user_agent
+        AND a.browser = NEW.browser AND a.system = NEW.system AND a.method = NEW.method;
     -- A row that is dead on arrival, because an epoch overtook its sign-in.
     UPDATE "user" SET settled = false
     WHERE id = NEW.user_id AND (ended_before >= NEW.created_at OR NOT enabled OR deleted_at IS NOT NULL);
@@ -52,6 +58,13 @@ CREATE TRIGGER session_counted_delete AFTER DELETE ON session BEGIN
     WHERE user_id = OLD.user_id AND organisation_id = OLD.organisation_id;
     DELETE FROM session_owner
     WHERE user_id = OLD.user_id AND organisation_id = OLD.organisation_id AND sessions = 0;
+    DELETE FROM session_of_agent WHERE number = OLD.number AND agent = (
+        SELECT a.number FROM session_agent a WHERE a.user_agent = OLD.user_agent
+            AND a.browser = OLD.browser AND a.system = OLD.system AND a.method = OLD.method);
+    UPDATE session_agent SET sessions = sessions - 1 WHERE user_agent = OLD.user_agent
+        AND browser = OLD.browser AND system = OLD.system AND method = OLD.method;
+    DELETE FROM session_agent WHERE user_agent = OLD.user_agent
+        AND browser = OLD.browser AND system = OLD.system AND method = OLD.method AND sessions = 0;
 END;
 
 CREATE TRIGGER session_owner_counted_insert AFTER INSERT ON session_owner BEGIN

@@ -13,6 +13,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::Wanted;
+use super::conditions::row_tests;
 use super::search;
 use super::walk::{column, listed_numbers};
 use crate::db::error::DbError;
@@ -197,11 +198,23 @@ fn from_set(
             return format!("session s {joins} WHERE {listed}");
         }
     };
+    let all = all_conditions(dialect, sql, wanted, now);
+    let found = found.map_or(String::new(), |found| format!("{found} AND "));
+    format!("{source} {joins} WHERE {found}{all}")
+}
+
+/// Everything that is wanted of a row `s` of `session`.
+pub(super) fn all_conditions(
+    dialect: Dialect,
+    sql: &mut Sql,
+    wanted: &Wanted<'_>,
+    now: &str,
+) -> String {
     let base = conditions(sql, wanted);
     let state = state_condition(dialect, wanted.filter.state, now);
     let search = search_condition(dialect, sql, wanted);
-    let found = found.map_or(String::new(), |found| format!("{found} AND "));
-    format!("{source} {joins} WHERE {found}{base}{state}{search}")
+    let more = row_tests(sql, wanted, "s.number");
+    format!("{base}{state}{search}{more}")
 }
 
 /// How many of a set match, counting up to `stop`.
@@ -298,9 +311,11 @@ pub(super) async fn matching_after(
     let kind = kind_condition(&mut sql, wanted);
     let search = search_condition(dialect, &mut sql, wanted);
     let state = state_condition(dialect, wanted.filter.state, &now);
+    let more = row_tests(&mut sql, wanted, "s.number");
     sql.push(&kind)
         .push(&state)
         .push(&search)
+        .push(&more)
         .push(" THEN 1 ELSE 0 END AS bigint) AS wanted FROM (SELECT s.number AS number FROM ");
     newest_after(dialect, &mut sql, wanted.scope, after, tested);
     // What leads along the order need not have what is tested.

@@ -1,4 +1,4 @@
-//! Which way to a page reads the least.
+//! Which way to a page reads the least. A filter by anything but state, kind and organisation is a search here.
 //!
 //! Without a search the number of rows that match is known from the counters, and with it how many rows
 //! a walk would test. With a search, up to 10,001 rows are found by the search index, or, where the
@@ -33,6 +33,8 @@ pub struct Thresholds {
     pub tried: u64,
     /// So many matches are sorted rather than walk far for a common word.
     pub listed: u64,
+    /// A filter that leads to so many rows is looked for by testing those.
+    pub led: u64,
     /// Reading a row of a set and sorting it costs about so many steps of a walk.
     pub sorted: u64,
 }
@@ -45,6 +47,7 @@ impl Default for Thresholds {
             few: 1_000,
             tried: 30_000,
             listed: 60_000,
+            led: 20_000,
             sorted: 20,
         }
     }
@@ -58,6 +61,11 @@ pub(super) struct Total {
 }
 
 impl Total {
+    pub(super) const NONE: Self = Self {
+        rows: 0,
+        exact: true,
+    };
+
     pub(super) fn capped(found: u64, counted: u64) -> Self {
         Self {
             rows: found.min(counted),
@@ -84,9 +92,10 @@ pub(super) async fn page(
         return Ok((ids, total));
     }
     let tally = tally(connection, wanted).await?;
-    match &wanted.needle {
-        None => unsearched(connection, wanted, sort, stretch, &tally).await,
-        Some(needle) => searched(connection, wanted, needle, sort, stretch, &tally).await,
+    if wanted.is_searched() {
+        searched(connection, wanted, sort, stretch, &tally).await
+    } else {
+        unsearched(connection, wanted, sort, stretch, &tally).await
     }
 }
 
@@ -99,10 +108,10 @@ pub(super) async fn count(
         return ids::count(connection, wanted, Set::Scope, None).await;
     }
     let tally = tally(connection, wanted).await?;
-    let Some(needle) = &wanted.needle else {
+    if !wanted.is_searched() {
         return Ok(known(wanted, &tally));
-    };
-    match matching(connection, wanted, needle, &tally).await? {
+    }
+    match matching(connection, wanted, &tally).await? {
         Some(rows) => search::count(connection, rows).await,
         None => Ok(0),
     }

@@ -1,15 +1,16 @@
 //! Rows as the list shows them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rollcall_core::session::{LifeFacts, state_at};
 use rollcall_core::{
-    Actor, EndReason, Ended, Kind, Method, OrganisationId, OrganisationRef, Session, SessionId,
-    State, Timestamp, UserId, UserRef,
+    Actor, EndReason, Ended, Kind, Method, OrganisationId, OrganisationRef, Owner, Session,
+    SessionId, State, Timestamp, UserId, UserRef,
 };
 use sea_orm::{ConnectionTrait, DbErr};
 use uuid::Uuid;
 
+use crate::db::counters::natural;
 use crate::db::error::DbError;
 use crate::db::life;
 use crate::db::records::foreign_actor;
@@ -24,6 +25,7 @@ const COLUMNS: &str = r#"s.id, s.user_id, s.organisation_id, s.name, s.kind, s.m
     o.name AS organisation_name, o.enabled AS organisation_enabled,
     o.ended_before AS organisation_before, o.ended_before_reason AS organisation_before_reason,
     i.ended_before AS installation_before, i.ended_before_reason AS installation_before_reason,
+    u.organisation_id AS user_organisation, u.last_sign_in_at, ur.name AS role_name,
     a.name AS actor_name, a.organisation_id AS actor_organisation"#;
 
 /// The rows with these ids that the scope lets through, in the order of the ids.
@@ -43,7 +45,10 @@ pub(super) async fn read(
             .push(&dialect.by("session_id_unique"))
             .push(" ")
             .push(&life::joins(dialect))
-            .push(r#" LEFT JOIN "user" a ON a.id = s.ended_by WHERE s.id IN ("#);
+            .push(
+                r#" LEFT JOIN role ur ON ur.key = u.role_key LEFT JOIN "user" a ON a.id = s.ended_by
+                WHERE s.id IN ("#,
+            );
         for (index, id) in part.iter().enumerate() {
             if index > 0 {
                 sql.push(", ");
@@ -64,6 +69,9 @@ pub(super) async fn read(
             let session = session(&Row(&row), scope, now)?;
             found.insert(session.id.0, session);
         }
+    }
+    if found.values().any(|session| session.owner.is_some()) {
+        count_open(connection, &mut found, now).await?;
     }
     // A row that was purged since its id was read is left out.
     Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
@@ -108,6 +116,7 @@ fn session(row: &Row<'_>, scope: Scope, now: Timestamp) -> Result<Session, DbErr
             name: row.get("user_name")?,
             service_account: row.get("service_account")?,
         },
+        owner: owner(row, scope, organisation)?,
         organisation: OrganisationRef {
             id: OrganisationId(organisation),
             name: row.get("organisation_name")?,
@@ -134,6 +143,68 @@ fn session(row: &Row<'_>, scope: Scope, now: Timestamp) -> Result<Session, DbErr
         idle_timeout_seconds: row.get("idle_timeout_seconds")?,
         current: false,
     })
+}
+
+// What a user is in another organisation than the session's is nobody's business who sees only that one.
+fn owner(row: &Row<'_>, scope: Scope, organisation: Uuid) -> Result<Option<Owner>, DbErr> {
+    let deleted = row.get::<Option<i64>>("deleted_at")?.is_some();
+    let own = row.uuid("user_organisation")? == organisation;
+    let shown = match scope {
+        Scope::All => true,
+        Scope::Organisation(_) => own,
+        // People know themselves.
+        Scope::User(_) => false,
+    };
+    if deleted || !shown {
+        return Ok(None);
+    }
+    Ok(Some(Owner {
+        role: row.get::<Option<String>>("role_name")?.unwrap_or_default(),
+        last_sign_in_at: row.get::<Option<i64>>("last_sign_in_at")?.map(Timestamp),
+        open_sessions: 0,
+    }))
+}
+
+/// Writes down how many sessions each owner has open: what the counters say, less what has ended without a stored end.
+async fn count_open(
+    connection: &impl ConnectionTrait,
+    found: &mut HashMap<Uuid, Session>,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let users: BTreeSet<Uuid> = found.values().map(|session| session.user.id.0).collect();
+    let users: Vec<_> = users.into_iter().collect();
+    let mut open = HashMap::new();
+    for part in users.chunks(500) {
+        let mut sql = Sql::new(connection, "");
+        let places: Vec<_> = part.iter().map(|id| sql.place(*id)).collect();
+        let (places, at) = (places.join(", "), sql.place(now.0));
+        let gone = life::gone(
+            Dialect::of(connection),
+            "s.user_id AS user_id, s.organisation_id AS organisation_id",
+            &at,
+            &format!(" AND s.user_id IN ({places})"),
+        );
+        sql.push(&format!(
+            "WITH gone AS (SELECT x.user_id AS user_id, x.organisation_id AS organisation_id, count(*) AS sessions
+                FROM ({gone}) x GROUP BY x.user_id, x.organisation_id)
+            SELECT so.user_id AS user_id, so.organisation_id AS organisation_id,
+                CAST(so.active - coalesce(gone.sessions, 0) AS bigint) AS active
+            FROM session_owner so LEFT JOIN gone ON gone.user_id = so.user_id AND gone.organisation_id = so.organisation_id
+            WHERE so.user_id IN ({places})"
+        ));
+        for row in sql.all(connection).await? {
+            let row = Row(&row);
+            let key = (row.uuid("user_id")?, row.uuid("organisation_id")?);
+            open.insert(key, natural(row.get("active")?));
+        }
+    }
+    for session in found.values_mut() {
+        let key = (session.user.id.0, session.organisation.id.0);
+        if let Some(owner) = &mut session.owner {
+            owner.open_sessions = open.get(&key).copied().unwrap_or(0);
+        }
+    }
+    Ok(())
 }
 
 // Somebody of another organisation can only have been a platform administrator, and is not named.

@@ -8,6 +8,7 @@ use rollcall_core::{OrganisationId, State};
 use sea_orm::ConnectionTrait;
 
 use super::Wanted;
+use super::conditions::row_tests;
 use super::ids::conditions;
 use crate::db::counters::Tally;
 use crate::db::error::DbError;
@@ -177,6 +178,7 @@ pub(super) async fn by_index(
             }
             let number = "session_search.rowid";
             conditions += &state_among_found(&mut sql, wanted, gone, overtaken, number);
+            conditions += &row_tests(&mut sql, wanted, number);
             format!(
                 "SELECT session_search.rowid AS found FROM session_search WHERE session_search MATCH {place}{conditions}"
             )
@@ -186,7 +188,8 @@ pub(super) async fn by_index(
         Matches::Like(pattern) => {
             let place = sql.place(pattern.clone());
             let conditions = conditions(&mut sql, wanted);
-            let state = state_among_found(&mut sql, wanted, gone, overtaken, "s.number");
+            let state = state_among_found(&mut sql, wanted, gone, overtaken, "s.number")
+                + &row_tests(&mut sql, wanted, "s.number");
             format!(
                 "SELECT s.number AS found FROM {} s WHERE {conditions} AND s.letters LIKE {place}{state}",
                 dialect.entry()

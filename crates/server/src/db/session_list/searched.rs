@@ -5,6 +5,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::Wanted;
+use super::conditions::{self, Lead};
 use super::ids::{self, Part, Set, Stretch};
 use super::plan::{Total, list, part, walked};
 use super::search::{self, Found, Matches};
@@ -18,11 +19,26 @@ use crate::db::sql::{Dialect, Sql};
 pub(super) async fn matching(
     connection: &impl ConnectionTrait,
     wanted: &Wanted<'_>,
-    needle: &str,
     tally: &Tally,
 ) -> Result<Option<Sql>, DbError> {
     let by_rows = || by_rows(connection, wanted, tally);
     let (rows, small) = (of_part(wanted, tally), wanted.thresholds.small);
+    let lead = conditions::lead(connection, wanted).await?;
+    if let Some(lead) = &lead {
+        if lead.rows == 0 {
+            return Ok(None);
+        }
+        if lead.rows <= wanted.thresholds.led && lead.rows <= rows {
+            return Ok(Some(by_lead(connection, wanted, lead)));
+        }
+    }
+    let Some(needle) = &wanted.needle else {
+        return Ok(Some(match lead {
+            // It is common, so that the first rows that it leads to are enough to know.
+            Some(lead) if rows > small => by_lead(connection, wanted, &lead),
+            _ => by_rows(),
+        }));
+    };
     // The search index does not know the state: where a state is a small part of all, it finds many rows
     // in vain.
     let few_have_the_state =
@@ -38,12 +54,20 @@ pub(super) async fn matching(
     })
 }
 
+/// The numbers of the rows that match, as a query that tests all rows that a filter leads to.
+fn by_lead(connection: &impl ConnectionTrait, wanted: &Wanted<'_>, lead: &Lead) -> Sql {
+    let dialect = Dialect::of(connection);
+    let mut sql = Sql::new(connection, "SELECT s.number AS found FROM (");
+    let numbers = lead.numbers(&mut sql, wanted);
+    let rows = dialect.then("session", "s", "", "s.number = n.number", "");
+    let now = sql.place(wanted.now.0);
+    let conditions = ids::all_conditions(dialect, &mut sql, wanted, &now);
+    sql.push(&format!("{numbers}) n {rows} WHERE {conditions}"));
+    sql
+}
+
 /// The numbers of the rows that match, as a query that tests all rows of the filter's index parts.
-pub(super) fn by_rows(
-    connection: &impl ConnectionTrait,
-    wanted: &Wanted<'_>,
-    tally: &Tally,
-) -> Sql {
+fn by_rows(connection: &impl ConnectionTrait, wanted: &Wanted<'_>, tally: &Tally) -> Sql {
     // Orders by time have a half for each state and an index for each organisation, the others begin with the
     // kind.
     let key = match (wanted.scope, wanted.filter.kind, wanted.filter.state) {
@@ -81,13 +105,12 @@ fn of_part(wanted: &Wanted<'_>, tally: &Tally) -> u64 {
 pub(super) async fn searched(
     connection: &impl ConnectionTrait,
     wanted: &Wanted<'_>,
-    needle: &str,
     sort: SessionSort,
     stretch: Stretch,
     tally: &Tally,
 ) -> Result<(Vec<Uuid>, Total), DbError> {
     let counted = wanted.thresholds.counted;
-    let Some(rows) = matching(connection, wanted, needle, tally).await? else {
+    let Some(rows) = matching(connection, wanted, tally).await? else {
         return Ok((Vec::new(), Total::capped(0, counted)));
     };
     let found = search::found(connection, rows.clone(), counted + 1).await?;
@@ -100,7 +123,7 @@ pub(super) async fn searched(
     }
     let ids = match (sort.key, wanted.filter.state) {
         (SortKey::State, None) => {
-            by_state_searched(connection, wanted, needle, sort, stretch, tally).await?
+            by_state_searched(connection, wanted, sort, stretch, tally).await?
         }
         (_, state) => {
             let list = list(wanted, sort, part(state), tally);
@@ -186,7 +209,6 @@ async fn few(
 async fn by_state_searched(
     connection: &impl ConnectionTrait,
     wanted: &Wanted<'_>,
-    needle: &str,
     sort: SessionSort,
     stretch: Stretch,
     tally: &Tally,
@@ -214,7 +236,7 @@ async fn by_state_searched(
             needle: wanted.needle.clone(),
             ..*wanted
         };
-        let rows = match matching(connection, &first, needle, tally).await? {
+        let rows = match matching(connection, &first, tally).await? {
             Some(rows) => search::count(connection, rows).await?,
             None => 0,
         };

@@ -12,6 +12,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::Wanted;
+use super::conditions::row_tests;
 use super::ids::{
     Part, Stretch, entry_search_condition, kind_condition, read, scope_condition, search_condition,
     word,
@@ -100,7 +101,7 @@ struct Walker<'a> {
     descending: bool,
     now: String,
     in_scope: String,
-    /// What a filter by kind and a search ask; each begins with AND.
+    /// What a filter by kind, and a search with the other filters, ask; each begins with AND.
     kind: String,
     search: String,
     /// The search of a row of `Dialect::entry`.
@@ -164,6 +165,9 @@ impl<'a> Walker<'a> {
         let kind = kind_condition(&mut sql, list.wanted);
         let search = search_condition(dialect, &mut sql, list.wanted);
         let entry_search = entry_search_condition(dialect, &mut sql, list.wanted, &search);
+        // Read from the row itself, once the index has let it pass.
+        let more = row_tests(&mut sql, list.wanted, "s.number");
+        let (search, entry_search) = (search + &more, entry_search + &more);
         // Within a state the newest come first, whichever state does.
         let descending = match list.sort.key {
             SortKey::State => true,

@@ -6,7 +6,7 @@
 )]
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, Kind, OrganisationId, RoleKey, SessionId, State, Timestamp,
+    AuditAction, AuditOutcome, Kind, Method, OrganisationId, RoleKey, SessionId, State, Timestamp,
     UserState,
 };
 use utoipa::IntoParams;
@@ -22,6 +22,39 @@ pub(crate) struct SessionFilterParameters {
     state: Option<State>,
     /// Only this kind.
     kind: Option<Kind>,
+    /// Only this user's: an id, or the e-mail that they have now.
+    user: Option<String>,
+    /// Only those that belong to this organisation.
+    organisation: Option<OrganisationId>,
+    /// Only those of users who have this role, as primary or secondary one.
+    role: Option<RoleKey>,
+    /// Only those that began at this address, or in this range.
+    #[param(example = "192.0.2.0/24")]
+    ip: Option<String>,
+    /// Only those that began in this way.
+    method: Option<Method>,
+    /// Only those whose browser or program begins with this, in any letter case.
+    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    browser: Option<String>,
+    /// Only those whose system begins with this, in any letter case.
+    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    system: Option<String>,
+    /// Only those whose user agent has this in it, A to Z in any letter case.
+    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    agent: Option<String>,
+    /// Only those that began at least so long ago: a whole number with `s`, `m`, `h` or `d`; at most ten years.
+    #[param(pattern = "^[0-9]+[smhd]$", example = "7d")]
+    older_than: Option<String>,
+    /// Only those that began less long ago.
+    #[param(pattern = "^[0-9]+[smhd]$", example = "12h")]
+    newer_than: Option<String>,
+    /// Only those that have not been used for at least so long.
+    #[param(pattern = "^[0-9]+[smhd]$", example = "30m")]
+    idle_for: Option<String>,
+    /// Only those of users who have several active sessions in the session's organisation, or only those of the others.
+    several: Option<bool>,
+    /// Only those of programs' accounts, or only people's.
+    service_account: Option<bool>,
 }
 
 /// In which order.
