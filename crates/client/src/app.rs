@@ -8,8 +8,8 @@ use rollcall_core::Surroundings;
 
 use crate::components::layout::Layout;
 use crate::pages::{
-    my_sessions::MySessionsPage, not_found::NotFoundPage, session::SessionPage,
-    sessions::SessionsPage, sign_in::SignInPage,
+    my_sessions::MySessionsPage, not_found::NotFoundPage, sessions::SessionsPage,
+    sign_in::SignInPage,
 };
 use crate::ui::clock::provide_clock;
 use crate::ui::toast::provide_toasts;
@@ -93,7 +93,6 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/sign-in") view={SignInPage as Page} ssr=SsrMode::Async />
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
                     <Route path=path!("/sessions") view={SessionsPage as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/sessions/:id") view={SessionPage as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions") view={MySessionsPage as Page} ssr=SsrMode::Async />
                 </ParentRoute>
             </Routes>

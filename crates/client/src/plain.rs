@@ -20,6 +20,7 @@ mod rename_session;
 mod role;
 mod roles;
 mod security;
+mod session;
 mod session_columns;
 mod session_filters;
 mod user;
@@ -56,6 +57,7 @@ pub(crate) fn PlainApp() -> impl IntoView {
             <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
                 <Route path=path!("/forgot-password") view={forgot_password::page as Page} ssr=SsrMode::Async />
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
+                    <Route path=path!("/sessions/:id") view={session::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/:id/end") view={end_session::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/filters") view={session_filters::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/columns") view={session_columns::page as Page} ssr=SsrMode::Async />

@@ -90,7 +90,7 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/sessions", get(pages::page))
         .route("/sessions/filters", get(pages::plain))
         .route("/sessions/columns", get(pages::plain))
-        .route("/sessions/{id}", get(pages::page))
+        .route("/sessions/{id}", get(pages::plain))
         .route("/sessions/{id}/end", get(pages::plain))
         .route("/sessions/ending/{id}", get(pages::plain))
         .route("/policy", get(pages::plain))

@@ -171,7 +171,7 @@ fn row(session: Session, columns: Columns, may_end: bool, end: Callback<Session>
         }
     };
     let action = view! {
-        <a class=class href=there aria-label=label on:click=ask>
+        <a class=class href=there rel="external" aria-label=label on:click=ask>
             {ends.then(|| view! { <Glyph icon=Icon::Close /> })}
             {if ends { "End" } else { "Details" }}
         </a>
@@ -254,7 +254,7 @@ fn user(session: &Session) -> AnyView {
     view! {
         <td class="who" title=email.clone()>
             <div>
-                <a href=routes::session(&session.id.to_string())>
+                <a href=routes::session(&session.id.to_string()) rel="external">
                     <b>{name}</b>
                     {session.current.then(|| view! { <span class="tag blue">"Current session"</span> })}
                     {service_account.then(|| view! { <span class="tag">"service account"</span> })}

@@ -11,9 +11,7 @@ use leptos::nonce::Nonce;
 use leptos::prelude::{IntoView, provide_context};
 use leptos_axum::render_app_async_with_context;
 use rollcall_core::backend::Backend;
-use rollcall_core::{
-    AuditQuery, Error, Permission, RoleKey, SessionId, SessionQuery, UserId, query,
-};
+use rollcall_core::{AuditQuery, Error, Permission, RoleKey, SessionQuery, UserId, query};
 
 use super::request::{Area, Asked};
 use super::{assets, respond};
@@ -44,12 +42,8 @@ pub(super) fn prepare() {
 type Known = (Extension<Arc<Asked>>, Extension<Arc<RequestBackend>>);
 
 /// A page that goes on in the browser.
-pub(super) async fn page(known: Known, parameters: RawPathParams, request: Request) -> Response {
-    // A page about a session has its id in the path. What is no id names nothing.
-    let named = parameters
-        .iter()
-        .all(|(_, id)| id.parse::<SessionId>().is_ok());
-    answer(known, named, request, rollcall_client::shell).await
+pub(super) async fn page(known: Known, request: Request) -> Response {
+    answer(known, true, request, rollcall_client::shell).await
 }
 
 /// A page without scripts: rendered here, and nowhere else.
@@ -59,6 +53,7 @@ pub(super) async fn plain(known: Known, parameters: RawPathParams, request: Requ
         "act" if !of_users => text == "disable",
         "act" => rollcall_client::USER_ACTS.contains(&text),
         "key" => text.parse::<RoleKey>().is_ok(),
+        // Ids of users, sessions and previews look the same. What is no id names nothing.
         _ => text.parse::<UserId>().is_ok(),
     });
     answer(known, named, request, rollcall_client::plain_shell).await

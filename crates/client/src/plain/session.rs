@@ -2,64 +2,30 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use rollcall_core::{Permission, Session, State, words};
+use rollcall_core::{Error, Permission, Session, State, words};
 
-use super::id_in_path;
-use crate::app::use_surroundings;
-use crate::components::end_dialog::EndDialog;
-use crate::components::error_view::ErrorPage;
+use super::parts::{backend, may, part, when_there};
 use crate::components::session_facts::{StateTag, called};
+use crate::routes;
 use crate::ui::clock::{TimeAgo, exact};
 use crate::ui::icon::{Glyph, Icon};
-use crate::ui::loading::Loaded;
-use crate::{routes, rpc};
 
-/// The page of one session.
-#[component]
-pub(crate) fn SessionPage() -> AnyView {
-    let id = id_in_path();
-    let viewer = use_surroundings().viewer;
-    let may = |permission| viewer.as_ref().is_some_and(|viewer| viewer.may(permission));
-    let (may_end, may_audit) = (may(Permission::SessionsEnd), may(Permission::AuditView));
-    let sees_users = may(Permission::UsersView);
-    let version = RwSignal::new(0_u32);
-    let session = rpc::load(move || (id.get(), version.get()), rpc::find_session);
-    let asked = RwSignal::new(None::<Session>);
-    let changed = Callback::new(move |()| version.update(|version| *version += 1));
-    let content = move || async move {
-        match session.await {
-            Ok(session) => facts(session, may_end, may_audit, sees_users, asked),
-            Err(error) => view! { <ErrorPage error=error.0 /> }.into_any(),
+pub(super) fn page() -> AnyView {
+    when_there(|| {
+        let (id, backend) = (part("id"), backend());
+        async move {
+            let id = id.parse().map_err(|_| Error::NotFound)?;
+            Ok(facts(&backend?.find_session(id).await?))
         }
-    };
-    view! {
-        <Loaded content />
-        <EndDialog asked changed />
-    }
-    .into_any()
+    })
 }
 
-fn facts(
-    session: Session,
-    may_end: bool,
-    may_audit: bool,
-    sees_users: bool,
-    asked: RwSignal<Option<Session>>,
-) -> AnyView {
-    let title = format!("{}: {}", session.user.name, called(&session));
-    let end = (session.state == State::Active && (may_end || session.current)).then(|| {
-        let session = session.clone();
-        view! {
-            <a class="button danger" href=routes::end_session(&session.id.to_string())
-                on:click=move |event| {
-                    event.prevent_default();
-                    asked.set(Some(session.clone()));
-                }
-            >
-                <Glyph icon=Icon::Close />
-                "End session"
-            </a>
-        }
+fn facts(session: &Session) -> AnyView {
+    let title = format!("{}: {}", session.user.name, called(session));
+    let may_end = may(Permission::SessionsEnd) || session.current;
+    let end = (session.state == State::Active && may_end).then(|| {
+        let there = routes::end_session(&session.id.to_string());
+        view! { <a class="button danger" href=there><Glyph icon=Icon::Close />"End session"</a> }
     });
     let ended = session.ended.clone().map(|ended| {
         let by = ended
@@ -86,9 +52,9 @@ fn facts(
         all("ip", &session.ip),
     );
     let name = session.user.name.clone();
-    let user = if sees_users {
+    let user = if may(Permission::UsersView) {
         let there = routes::user(&session.user.id.to_string());
-        view! { <a href=there rel="external">{name}</a> }.into_any()
+        view! { <a href=there>{name}</a> }.into_any()
     } else {
         name.into_any()
     };
@@ -126,14 +92,14 @@ fn facts(
                 <dt>"Duration"</dt><dd>{words::exactly(session.duration_seconds)}</dd>
                 {limits}
                 {ended}
-                {may_audit.then(|| {
+                {may(Permission::AuditView).then(|| {
                     let events = |name: &str, id: String| routes::with_query(routes::AUDIT, &[name, "=", &id].concat());
                     view! {
                         <dt>"Audit"</dt>
                         <dd>
-                            <a rel="external" href=events("session", session.id.to_string())>"Events of this session"</a>
-                            <a rel="external" href=events("user", session.user.id.to_string())>"Events of this user"</a>
-                            <a rel="external" href=events("ip", rollcall_core::query::encode(&session.ip))>"Events from this address"</a>
+                            <a href=events("session", session.id.to_string())>"Events of this session"</a>
+                            <a href=events("user", session.user.id.to_string())>"Events of this user"</a>
+                            <a href=events("ip", rollcall_core::query::encode(&session.ip))>"Events from this address"</a>
                         </dd>
                     }
                 })}
