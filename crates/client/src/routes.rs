@@ -69,6 +69,7 @@ pub fn session(id: &str) -> String {
 }
 
 /// One user.
+#[cfg(feature = "ssr")]
 pub fn user(id: &str) -> String {
     below(USERS, id)
 }
@@ -86,6 +87,7 @@ pub fn organisation_act(id: &str, act: &str) -> String {
 }
 
 /// What lies below a list.
+#[cfg(feature = "ssr")]
 pub fn below(path: &str, id: &str) -> String {
     format!("{path}/{}", query::encode(id))
 }

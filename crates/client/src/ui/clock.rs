@@ -34,6 +34,7 @@ pub(crate) fn use_now() -> Signal<Timestamp> {
 }
 
 /// The exact time with its zone: what hovering over a relative one shows.
+#[cfg(feature = "ssr")]
 pub(crate) fn exact(at: Timestamp) -> String {
     let zone = use_surroundings().zone;
     format!("{} {}", zone.civil(at), zone.name)
