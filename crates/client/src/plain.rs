@@ -57,10 +57,11 @@ pub(crate) fn PlainApp() -> impl IntoView {
             <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
                 <Route path=path!("/forgot-password") view={forgot_password::page as Page} ssr=SsrMode::Async />
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
-                    <Route path=path!("/sessions/:id") view={session::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/:id/end") view={end_session::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/filters") view={session_filters::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/columns") view={session_columns::page as Page} ssr=SsrMode::Async />
+                    // After those with a name.
+                    <Route path=path!("/sessions/:id") view={session::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/ending/:id") view={end_many::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/end") view={end_own_sessions::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/:id/end") view={end_session::own_page as Page} ssr=SsrMode::Async />

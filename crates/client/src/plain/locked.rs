@@ -143,7 +143,7 @@ fn throttled_addresses(list: Vec<ThrottledAddress>) -> AnyView {
         })
         .collect_view();
     view! {
-        <section class="panel" aria-label="Throttled addresses">
+        <section class="panel" aria-label="List of throttled addresses">
             <div class="bar">
                 <h2>"Throttled addresses"</h2>
                 <span class="aside">"Too many sign-ins from them failed: nobody can sign in from there until then. A restart of the server forgets them."</span>

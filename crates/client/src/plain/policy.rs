@@ -223,7 +223,7 @@ pub(super) fn applies(policy: &Policy) -> AnyView {
         .map(|heading| view! { <th scope="col">{heading}</th> })
         .collect_view();
     view! {
-        <section class="panel" aria-label="Policy">
+        <section class="panel" aria-label="Policy of this user">
             <div class="bar"><h2>"Policy"</h2><span class="aside">"What the next sign-in has to keep to."</span></div>
             {table("Policy", headings.into_any(), rows.into_any())}
         </section>
