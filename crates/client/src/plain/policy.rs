@@ -7,7 +7,7 @@ use leptos_router::hooks::use_query_map;
 use leptos_router::params::ParamsMap;
 use rollcall_core::{BuiltInRole, Error, Permission, Policy, PolicySource, Role, Rule, words};
 
-use super::parts::{all, backend, failed, may, options, sees_all, table, when_there};
+use super::parts::{all, backend, failed, may, options, sees_all, when_there};
 use crate::app::use_surroundings;
 use crate::routes;
 use crate::rpc::{self, SetPolicy};
@@ -208,27 +208,35 @@ pub(super) fn applies(policy: &Policy) -> AnyView {
     let rows = rows
         .filter_map(|rule| policy.0.iter().find(|entry| entry.rule == *rule))
         .map(|entry| {
-            let own = source(&entry.source);
-            view! {
-                <tr>
-                    <td>{label(entry.rule)}</td>
-                    <td>{shown(entry.rule, entry.value)}</td>
-                    <td>{own}</td>
-                </tr>
-            }
+            let value = shown(entry.rule, entry.value);
+            let value = value.trim_matches(['\u{201c}', '\u{201d}']).to_owned();
+            let from = format!(" ({})", source(&entry.source));
+            view! { <dt>{name(entry.rule)}</dt><dd>{value}<span class="aside">{from}</span></dd> }
         })
-        .collect_view();
-    let headings = ["Rule", "Value", "Where it comes from"];
-    let headings = headings
-        .map(|heading| view! { <th scope="col">{heading}</th> })
         .collect_view();
     view! {
         <section class="panel" aria-label="Policy of this user">
-            <div class="bar"><h2>"Policy"</h2><span class="aside">"What the next sign-in has to keep to."</span></div>
-            {table("Policy", headings.into_any(), rows.into_any())}
+            <div class="bar"><h2>"Policy"</h2><span class="aside">"What the next sign-in has to keep to, and where each value is set."</span></div>
+            <dl class="details">{rows}</dl>
         </section>
     }
     .into_any()
+}
+
+fn name(rule: Rule) -> &'static str {
+    match rule {
+        Rule::IdleTimeout => "Ends without use after",
+        Rule::AbsoluteTimeout => "Ends in any case after",
+        Rule::KeepIdleTimeout => "Kept: without use after",
+        Rule::KeepAbsoluteTimeout => "Kept: in any case after",
+        Rule::MostSessions => "Sessions at once",
+        Rule::WhenFull => "One more",
+        Rule::OneAddress => "One address only",
+        Rule::ExemptServiceAccounts => "Service accounts exempt",
+        Rule::LockAfter => "Wrong passwords to a lock",
+        Rule::UnlockAfter => "Lock opens after",
+        Rule::PasswordMinLength => "Characters of a password",
+    }
 }
 
 fn source(source: &PolicySource) -> &'static str {
