@@ -1,5 +1,5 @@
-//! The search index of PostgreSQL: trigrams, where the extension `pg_trgm` can be had. SQLite's own is
-//! made by the migrations.
+//! The search index of PostgreSQL: trigrams, where the extension `pg_trgm` can be had, and the organisation, as a list
+//! of one, because GIN knows lists without a further extension. SQLite's own is made by the migrations.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
@@ -34,7 +34,7 @@ pub(super) async fn prepare_index(connection: &DatabaseConnection) -> Result<(),
     if there {
         connection
             .execute_unprepared(
-                "CREATE INDEX IF NOT EXISTS session_by_search ON session_entry USING gin (letters gin_trgm_ops)",
+                "CREATE INDEX IF NOT EXISTS session_by_search ON session_entry USING gin (letters gin_trgm_ops, (ARRAY[organisation_id]))",
             )
             .await?;
     }

@@ -9,7 +9,7 @@ use sea_orm::ConnectionTrait;
 
 use super::Wanted;
 use super::conditions::row_tests;
-use super::ids::conditions;
+use super::ids::{kind_condition, scope_condition};
 use crate::db::counters::Tally;
 use crate::db::error::DbError;
 use crate::db::life;
@@ -117,6 +117,18 @@ fn phrase(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
+/// The scope of a row of `session_entry`, in the form that the index of the letters knows: it reads no rows of other
+/// organisations then.
+fn entry_scope(sql: &mut Sql, scope: Scope) -> String {
+    match scope {
+        Scope::Organisation(organisation) => {
+            let place = sql.place(organisation.0);
+            format!("ARRAY[s.organisation_id] @> ARRAY[{place}::uuid]")
+        }
+        Scope::All | Scope::User(_) => scope_condition(sql, scope),
+    }
+}
+
 /// A pattern that finds `text` as it stands anywhere.
 fn like(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
@@ -187,11 +199,12 @@ pub(super) async fn by_index(
         // enough.
         Matches::Like(pattern) => {
             let place = sql.place(pattern.clone());
-            let conditions = conditions(&mut sql, wanted);
+            let scope = entry_scope(&mut sql, wanted.scope);
+            let kind = kind_condition(&mut sql, wanted);
             let state = state_among_found(&mut sql, wanted, gone, overtaken, "s.number")
                 + &row_tests(&mut sql, wanted, "s.number");
             format!(
-                "SELECT s.number AS found FROM {} s WHERE {conditions} AND s.letters LIKE {place}{state}",
+                "SELECT s.number AS found FROM {} s WHERE {scope}{kind} AND s.letters LIKE {place}{state}",
                 dialect.entry()
             )
         }
