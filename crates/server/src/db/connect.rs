@@ -36,7 +36,7 @@ pub struct DatabaseOptions {
     /// Take the lock that keeps a second server away. Command-line tools that may work beside a server
     /// do not.
     pub exclusive: bool,
-    /// Connections that read.
+    /// Connections that read; on PostgreSQL as many others write.
     pub readers: u32,
 }
 
@@ -191,25 +191,27 @@ impl Database {
                 super::search_index::prepare_index(&migrator).await?;
                 migrator.close().await?;
                 let probe = single_postgres(connect.clone()).await?;
-                let pool = PgPoolOptions::new()
-                    .max_connections(options.readers.max(1) * 2)
-                    .acquire_timeout(PATIENCE)
-                    .connect_with(connect.options([
-                        ("statement_timeout", "10s"),
-                        ("lock_timeout", "5s"),
-                        ("idle_in_transaction_session_timeout", "15s"),
-                        // Searches need a plan for the word at hand, and compiling costs more than it saves.
-                        ("plan_cache_mode", "force_custom_plan"),
-                        ("jit", "off"),
-                        ("work_mem", "32MB"),
-                    ]))
-                    .await
-                    .map_err(connect_error)?;
-                let pool = DatabaseConnection::from(pool);
+                let connect = connect.options([
+                    ("statement_timeout", "10s"),
+                    ("lock_timeout", "5s"),
+                    ("idle_in_transaction_session_timeout", "15s"),
+                    // Searches need a plan for the word at hand, and compiling costs more than it saves.
+                    ("plan_cache_mode", "force_custom_plan"),
+                    ("jit", "off"),
+                    ("work_mem", "32MB"),
+                ]);
+                let pool = || {
+                    PgPoolOptions::new()
+                        .max_connections(options.readers.max(1))
+                        .acquire_timeout(PATIENCE)
+                        .connect_with(connect.clone())
+                };
+                // Connections of their own, so that no number of readers keeps an end waiting.
+                let (reader, writer) = tokio::try_join!(pool(), pool()).map_err(connect_error)?;
                 Inner {
-                    reader: pool.clone(),
+                    reader: reader.into(),
                     probe,
-                    writer: Writer::Postgres(pool),
+                    writer: Writer::Postgres(writer.into()),
                     sqlite: None,
                     lock: Mutex::new(lock),
                 }

@@ -136,8 +136,10 @@ impl Writer {
                     let _ = closed.await;
                 }
             }
-            // The pool is the reader's too, and closed with it.
-            Self::Postgres(_) => {}
+            Self::Postgres(pool) => {
+                // Closing what is closed already is no error worth telling.
+                let _ = pool.clone().close().await;
+            }
         }
     }
 }
