@@ -115,7 +115,10 @@ pub const ROOT: &str = "root@bench.example";
 /// The sessions of the user who has many.
 pub const MANY: u32 = 10_000;
 
-/// Stores live sessions in an empty database. Their tokens were first used `age_seconds` ago.
+/// How long after one session the next begins: ids and numbers follow time, as they do where people sign in.
+const APART: std::time::Duration = std::time::Duration::from_micros(100);
+
+/// Stores live sessions in an empty database. Their tokens were first used `age_seconds` ago, or somewhat earlier.
 pub async fn live(url: &str, count: u32, age_seconds: u64) -> Result<Live> {
     eprintln!("==> storing {count} live sessions");
     let db = open(url).await?;
@@ -141,10 +144,11 @@ pub async fn live(url: &str, count: u32, age_seconds: u64) -> Result<Live> {
         .chain([&root])
         .map(|user| (user.id, user.email.clone()))
         .collect();
-    let rows: Vec<_> = owners
-        .into_iter()
-        .map(|(user, email)| {
-            let (token, record) = session(user, organisation, created);
+    let first = created - APART * u32::try_from(owners.len())?;
+    let rows: Vec<_> = (0..)
+        .zip(owners)
+        .map(|(number, (user, email))| {
+            let (token, record) = session(user, organisation, first + APART * number);
             (token.expose().to_string(), (record, email))
         })
         .collect();

@@ -27,7 +27,7 @@ const LOOKS: [&str; 6] = [
 
 pub(crate) async fn measure(args: &Args, report: &mut Report) -> Result<()> {
     for (name, url) in writes::databases(args, "ends").await? {
-        let folder = args.data.join("ends");
+        let folder = args.data.join("ends").join(name);
         let live = data::live(&url, args.live, 0).await?;
         let server = Running::rollcall(&args.server, &folder, Some(&url), &[]).await?;
         of_a_user(args, report, name, &server, &live).await?;
@@ -35,7 +35,7 @@ pub(crate) async fn measure(args: &Args, report: &mut Report) -> Result<()> {
         server.stop().await?;
     }
     for (name, url) in writes::databases(args, "ends").await? {
-        let folder = args.data.join("ends");
+        let folder = args.data.join("ends").join(name);
         let live = data::live(&url, args.rows, 0).await?;
         let server = Running::rollcall(&args.server, &folder, Some(&url), &[]).await?;
         everything(args, report, name, &server, &live).await?;

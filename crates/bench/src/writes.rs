@@ -18,7 +18,7 @@ const CONNECTIONS: usize = 64;
 
 pub(crate) async fn measure(args: &Args, report: &mut Report) -> Result<()> {
     for (name, url) in databases(args, "writes").await? {
-        let folder = args.data.join("writes");
+        let folder = args.data.join("writes").join(name);
         let live = Arc::new(data::live(&url, args.live, 600).await?);
         let server = Running::rollcall(&args.server, &folder, Some(&url), &[]).await?;
         eprintln!("==> rotations and sign-ins, {name}");
