@@ -23,6 +23,7 @@ mod rotate;
 mod server;
 mod slow;
 mod storage;
+mod storm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,6 +71,12 @@ enum Proof {
     Lock,
     /// F17: sockets that dawdle.
     Slow,
+    /// F10: ends among more readers than there are connections to the database.
+    Readers,
+    /// F16: everybody comes back at once, and ends at once.
+    Herd,
+    /// F21: everybody signs in at once.
+    SignIns,
     /// F4: the disk is full.
     FullDisk,
     /// F5: the disk fails.
@@ -109,6 +116,9 @@ impl Context {
             Proof::Rotate => rotate::at_once(self).await,
             Proof::Lock => lock::guesses_at_once(self).await,
             Proof::Slow => slow::dawdling(self).await,
+            Proof::Readers => storm::ends_among_readers(self).await,
+            Proof::Herd => storm::herd(self).await,
+            Proof::SignIns => storm::sign_ins(self).await,
             Proof::FullDisk => storage::full_disk(self).await,
             Proof::FailingDisk => storage::failing_disk(self).await,
             Proof::HeldFile => storage::held_file(self).await,

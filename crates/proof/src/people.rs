@@ -13,6 +13,8 @@ use uuid::Uuid;
 use crate::canary;
 use crate::place::Place;
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// A stored user.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
@@ -93,13 +95,23 @@ pub(crate) async fn sessions(
     generation: usize,
     used_ago: Duration,
 ) -> Result<Vec<Seeded>> {
+    sessions_for(place, owners, generation, used_ago, DAY).await
+}
+
+/// The same for sessions that end after some time, however they are used.
+pub(crate) async fn sessions_for(
+    place: &Place,
+    owners: &[&Person],
+    generation: usize,
+    used_ago: Duration,
+    lives: Duration,
+) -> Result<Vec<Seeded>> {
     let db = data::open(&place.url).await?;
     let now = SystemClock::default().now();
     let used = now - used_ago;
     let created = used - Duration::from_secs(3_600);
     let (mut seeded, mut rows) = (Vec::new(), Vec::new());
     for owner in owners {
-        let day = Duration::from_secs(86_400);
         let (user, organisation) = (UserId(owner.id), OrganisationId(owner.organisation));
         let (first, record) = data::session(user, organisation, created);
         let mut chain = vec![first];
@@ -111,8 +123,8 @@ pub(crate) async fn sessions(
             generation: i64::try_from(generation)?,
             first_used_at: Some(used),
             last_activity_at: now,
-            idle_expires_at: now + day,
-            absolute_expires_at: now + day,
+            idle_expires_at: now + DAY,
+            absolute_expires_at: now + lives,
             ..record
         };
         let id = record.id;

@@ -17,7 +17,7 @@ use crate::place::Place;
 use crate::server::{How, Server};
 
 /// Honest users, each on a connection of its own.
-const HONEST: usize = 8;
+pub(crate) const HONEST: usize = 8;
 
 /// Who is not cut by then is not cut at all; the server's own limits are 10 and 20 seconds.
 const NEVER: Duration = Duration::from_secs(60);
@@ -115,7 +115,11 @@ async fn dawdle(address: SocketAddr, number: usize, room: Arc<Semaphore>) -> Opt
 }
 
 /// The 99th percentile of what honest users wait for an answer, in milliseconds.
-async fn answer_times(address: SocketAddr, tokens: &[String], period: Duration) -> Result<f64> {
+pub(crate) async fn answer_times(
+    address: SocketAddr,
+    tokens: &[String],
+    period: Duration,
+) -> Result<f64> {
     let asking = tokens.iter().map(|token| async move {
         let mut client = Client::open(address).await?;
         let (begun, mut times) = (Instant::now(), Vec::new());
