@@ -45,6 +45,11 @@ words!(
         UnlockAfter = "unlock_after_seconds",
         /// The least length of a new password, in characters.
         PasswordMinLength = "password_min_length",
+        /// So many failed sign-ins from one address within a few minutes, and it has to wait. An address belongs to nobody,
+        /// so that this is set for everybody only.
+        FailureLimit = "failure_limit",
+        /// Seconds that ended sessions are kept and counted.
+        Retention = "retention_seconds",
     }
 );
 
@@ -61,7 +66,14 @@ impl Rule {
             Self::LockAfter => (1, 100),
             Self::UnlockAfter => (0, YEAR),
             Self::PasswordMinLength => (8, 64),
+            Self::FailureLimit => (1, 1_000_000),
+            Self::Retention => (3_600, 10 * YEAR),
         }
+    }
+
+    /// Whether it is set for everybody only, not for an organisation or a role.
+    pub const fn is_for_everybody(self) -> bool {
+        matches!(self, Self::FailureLimit)
     }
 
     /// The value, if it makes sense for this rule.

@@ -12,6 +12,7 @@ pub mod audit;
 pub mod authenticate;
 pub mod cache;
 pub mod caller;
+mod choosing;
 pub mod ending;
 pub mod export;
 pub mod facts;
@@ -30,6 +31,7 @@ mod saved_filters;
 pub mod sessions;
 pub mod sign_in;
 pub mod throttle;
+pub mod ticket;
 pub mod token;
 pub mod upkeep;
 mod user_acts;
@@ -43,6 +45,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use rollcall_core::{Error, Kind, Timestamp};
 use sea_orm::DatabaseTransaction;
 
@@ -201,9 +204,14 @@ impl Service {
             hasher,
             throttle,
         };
-        Ok(Self {
+        let service = Self {
             inner: Arc::new(inner),
-        })
+        };
+        service
+            .take_over_failure_limit()
+            .await
+            .context("the policy could not be read")?;
+        Ok(service)
     }
 
     /// The settings that the rules follow.

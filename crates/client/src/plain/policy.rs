@@ -24,7 +24,13 @@ const LIMITS: [Rule; 4] = [
     Rule::OneAddress,
     Rule::ExemptServiceAccounts,
 ];
-const PASSWORDS: [Rule; 3] = [Rule::LockAfter, Rule::UnlockAfter, Rule::PasswordMinLength];
+const PASSWORDS: [Rule; 4] = [
+    Rule::LockAfter,
+    Rule::UnlockAfter,
+    Rule::FailureLimit,
+    Rule::PasswordMinLength,
+];
+const KEEPING: [Rule; 1] = [Rule::Retention];
 
 /// Whose policy is asked for: empty for what is not named.
 struct Asked {
@@ -167,10 +173,11 @@ fn form(policy: &Policy, asked: &Asked, typed: &ParamsMap, over: Option<u64>) ->
             .collect_view();
         view! { <fieldset class="stack"><legend>{heading}</legend>{fields}</fieldset> }
     };
-    let (timeouts, limits, passwords) = (
+    let (timeouts, limits, passwords, keeping) = (
         group("Timeouts", &TIMEOUTS),
         group("Limits", &LIMITS),
         group("Passwords", &PASSWORDS),
+        group("Keeping", &KEEPING),
     );
     let told = over.map(|over| {
         let text = match over {
@@ -192,6 +199,7 @@ fn form(policy: &Policy, asked: &Asked, typed: &ParamsMap, over: Option<u64>) ->
                 {limits}
                 {told}
                 {passwords}
+                {keeping}
                 <div class="acts">
                     <button class="button" formmethod="get" formaction=routes::POLICY>"What would happen?"</button>
                     <button class="button primary">"Save"</button>
@@ -204,7 +212,11 @@ fn form(policy: &Policy, asked: &Asked, typed: &ParamsMap, over: Option<u64>) ->
 
 /// What applies to one user, and where each value comes from.
 pub(super) fn applies(policy: &Policy) -> AnyView {
-    let rows = TIMEOUTS.iter().chain(&LIMITS).chain(&PASSWORDS);
+    let rows = TIMEOUTS
+        .iter()
+        .chain(&LIMITS)
+        .chain(&PASSWORDS)
+        .chain(&KEEPING);
     let rows = rows
         .filter_map(|rule| policy.0.iter().find(|entry| entry.rule == *rule))
         .map(|entry| {
@@ -236,6 +248,8 @@ fn name(rule: Rule) -> &'static str {
         Rule::LockAfter => "Wrong passwords to a lock",
         Rule::UnlockAfter => "Lock opens after",
         Rule::PasswordMinLength => "Characters of a password",
+        Rule::FailureLimit => "Failures of an address to a wait",
+        Rule::Retention => "Ended sessions are kept for",
     }
 }
 
@@ -264,7 +278,9 @@ fn field(policy: &Policy, rule: Rule, here: &PolicySource, typed: &ParamsMap) ->
         Some(typed) => typed.parse().ok(),
         None => own.then_some(entry.value),
     };
+    let fixed = rule.is_for_everybody() && *here != PolicySource::Installation;
     let control = match choices(rule) {
+        _ if fixed => ().into_any(),
         Some(choices) => {
             let options = choices
                 .iter()
@@ -305,6 +321,10 @@ fn label(rule: Rule) -> &'static str {
         Rule::LockAfter => "So many wrong passwords in a row lock an account",
         Rule::UnlockAfter => "A lock opens by itself after so many seconds (0: never)",
         Rule::PasswordMinLength => "A new password has at least so many characters",
+        Rule::FailureLimit => {
+            "So many failed sign-ins from one address, and it has to wait (for everybody only)"
+        }
+        Rule::Retention => "Ended sessions are kept and counted for so many seconds",
     }
 }
 
@@ -328,7 +348,8 @@ fn shown(rule: Rule, value: u32) -> String {
         Rule::IdleTimeout
         | Rule::AbsoluteTimeout
         | Rule::KeepIdleTimeout
-        | Rule::KeepAbsoluteTimeout => words::span(i64::from(value)),
+        | Rule::KeepAbsoluteTimeout
+        | Rule::Retention => words::span(i64::from(value)),
         Rule::UnlockAfter if value == 0 => "never".to_owned(),
         Rule::UnlockAfter => words::span(i64::from(value)),
         Rule::MostSessions if value == 0 => "any number".to_owned(),
@@ -348,6 +369,7 @@ mod tests {
             .iter()
             .chain(&LIMITS)
             .chain(&PASSWORDS)
+            .chain(&KEEPING)
             .copied()
             .collect();
         assert_eq!(fields.len(), Rule::ALL.len());

@@ -79,6 +79,41 @@ pub async fn set(
     Ok(())
 }
 
+/// What a rule says of a row's place, as SQL: the value for the role, its organisation or everybody, else `default`.
+/// `organisation` and `role` are columns.
+pub(super) fn value_of(
+    sql: &mut Sql,
+    rule: Rule,
+    default: u32,
+    organisation: &str,
+    role: &str,
+) -> String {
+    let name = sql.place(rule.as_str());
+    let everybody = sql.place(Uuid::nil());
+    let default = sql.place(i64::from(default));
+    let set = |organisation: &str, role: &str| {
+        format!(
+            "(SELECT p.value FROM policy p WHERE p.organisation_id = {organisation} AND p.role_key = {role} AND p.rule = {name})"
+        )
+    };
+    format!(
+        "coalesce({}, {}, {}, CAST({default} AS bigint))",
+        set(organisation, role),
+        set(organisation, "''"),
+        set(&everybody, "''"),
+    )
+}
+
+/// The values that are set for a rule anywhere.
+pub async fn all_of(connection: &impl ConnectionTrait, rule: Rule) -> Result<Vec<u32>, DbError> {
+    let mut sql = Sql::new(connection, "SELECT value FROM policy WHERE rule = ");
+    sql.bind(rule.as_str());
+    let rows = sql.all(connection).await?;
+    rows.iter()
+        .map(|row| Ok(u32::try_from(Row(row).get::<i64>("value")?).unwrap_or(u32::MAX)))
+        .collect()
+}
+
 /// How many users of a place have more live sessions than so many, connected clients aside; they would be refused at
 /// their next sign-in. As of the rows without a stored end, which is what the limit counts when nobody is sweeping.
 pub async fn users_with_more_than(

@@ -1,6 +1,6 @@
 //! Writing down the ends that time and epochs have brought, and forgetting what is old enough.
 
-use rollcall_core::{EndReason, OrganisationId, SessionId, Timestamp, UserId, UserRef};
+use rollcall_core::{EndReason, OrganisationId, Rule, SessionId, Timestamp, UserId, UserRef};
 use sea_orm::ConnectionTrait;
 
 use super::error::DbError;
@@ -157,19 +157,73 @@ pub async fn settle(connection: &impl ConnectionTrait) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Deletes up to `limit` sessions that ended before a moment; answers how many.
-pub async fn purge_ended(
+/// Ended sessions that may be due to be deleted.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Their numbers.
+    pub due: Vec<i64>,
+    /// Where to go on looking; `None` where there are no more.
+    pub next: Option<(i64, i64)>,
+}
+
+/// Of the next `limit` sessions that ended more than `least` seconds ago those that their place's `Rule::Retention`, else
+/// `default`, keeps no longer. Begins after a place in the order of ends.
+pub async fn ended_too_long_ago(
     connection: &impl ConnectionTrait,
-    before: Timestamp,
+    now: Timestamp,
+    default: u32,
+    least: u32,
+    after: (i64, i64),
     limit: u64,
-) -> Result<u64, DbError> {
+) -> Result<Kept, DbError> {
     let mut sql = Sql::new(
         connection,
-        "DELETE FROM session WHERE number IN (SELECT number FROM session WHERE ended_at < ",
+        "SELECT s.number, s.ended_at, CASE WHEN s.ended_at < ",
     );
-    sql.bind(before.0)
-        .push(" ORDER BY ended_at LIMIT ")
-        .bind(limit.cast_signed())
-        .push(")");
+    let now = sql.place(now.0);
+    let (rule, organisation) = (Rule::Retention, "s.organisation_id");
+    let seconds = super::policies::value_of(&mut sql, rule, default, organisation, "u.role_key");
+    let least = sql.place(i64::from(least) * 1_000_000);
+    sql.push(&format!(
+        r#"CAST({now} AS bigint) - {seconds} * 1000000 THEN 1 ELSE 0 END AS due
+        FROM session s {} "user" u ON u.id = s.user_id
+        WHERE s.ended_at IS NOT NULL AND s.ended_at < CAST({now} AS bigint) - CAST({least} AS bigint) AND (s.ended_at, s.number) > ("#,
+        sql.dialect().join()
+    ));
+    sql.bind(after.0)
+        .push(", ")
+        .bind(after.1)
+        .push(") ORDER BY s.ended_at, s.number LIMIT ")
+        .bind(limit.cast_signed());
+    let rows = sql.all(connection).await?;
+    let mut kept = Kept {
+        due: Vec::new(),
+        next: None,
+    };
+    for row in &rows {
+        let row = Row(row);
+        let number: i64 = row.get("number")?;
+        if i64::from(row.get::<i32>("due")?) == 1 {
+            kept.due.push(number);
+        }
+        kept.next = Some((row.get("ended_at")?, number));
+    }
+    if (rows.len() as u64) < limit {
+        kept.next = None;
+    }
+    Ok(kept)
+}
+
+/// Deletes these sessions; answers how many there were.
+pub async fn purge(connection: &impl ConnectionTrait, numbers: &[i64]) -> Result<u64, DbError> {
+    if numbers.is_empty() {
+        return Ok(0);
+    }
+    let mut sql = Sql::new(
+        connection,
+        "DELETE FROM session WHERE ended_at IS NOT NULL AND number IN (",
+    );
+    let places: Vec<_> = numbers.iter().map(|number| sql.place(*number)).collect();
+    sql.push(&places.join(", ")).push(")");
     Ok(sql.run(connection).await?)
 }

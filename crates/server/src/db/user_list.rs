@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use rollcall_core::{
-    OrganisationId, OrganisationRef, Page, Timestamp, User, UserActs, UserFilter, UserId,
+    OrganisationId, OrganisationRef, Page, Rule, Timestamp, User, UserActs, UserFilter, UserId,
     UserQuery, UserSortKey, UserState,
 };
 use sea_orm::{ConnectionTrait, DbErr};
@@ -15,24 +15,32 @@ use uuid::Uuid;
 use super::counters::natural;
 use super::error::DbError;
 use super::life;
+use super::policies;
 use super::records::{ListedUser, UserRoles};
 use super::roles;
 use super::scope::Scope;
 use super::search_text::fold;
 use super::sql::{Dialect, Row, Sql, unknown};
 
-/// As of when, and from when on a lock still counts; `None` where locks never open by themselves.
+/// As of when, and after how long locks open by themselves where no policy says so.
 #[derive(Clone, Copy, Debug)]
 pub struct AsOf {
     /// Now.
     pub now: Timestamp,
-    /// A lock that is not younger is open.
-    pub unlock_before: Option<Timestamp>,
+    /// In seconds; 0 for never.
+    pub unlock_after: u32,
 }
 
 impl AsOf {
-    fn locked_after(self) -> i64 {
-        self.unlock_before.map_or(i64::MIN, |at| at.0)
+    /// Whether the lock of `a` on the account of `u` still holds: what `Rule::UnlockAfter` says of the role, its organisation
+    /// or everybody. Looked up for locked rows only, which are few.
+    fn is_locked(self, sql: &mut Sql) -> String {
+        let (rule, default) = (Rule::UnlockAfter, self.unlock_after);
+        let seconds = policies::value_of(sql, rule, default, "u.organisation_id", "u.role_key");
+        let now = sql.place(self.now.0);
+        format!(
+            "(a.locked_at IS NOT NULL AND CASE {seconds} WHEN 0 THEN true ELSE a.locked_at > CAST({now} AS bigint) - {seconds} * 1000000 END)"
+        )
     }
 }
 
@@ -201,14 +209,16 @@ fn matching(sql: &mut Sql, scope: Scope, query: &UserQuery, as_of: AsOf, columns
     if let Some(organisation) = organisation {
         sql.push(" AND u.organisation_id = ").bind(organisation.0);
     }
-    let after = as_of.locked_after();
+    // Those with a lock are found first, and each is asked whether it still holds.
     let locked = |sql: &mut Sql, not: &str| {
-        sql.push(&format!(
-            " AND u.email {not}IN (SELECT a.name FROM sign_in_attempt a{} WHERE a.locked_at IS NOT NULL AND a.locked_at > ",
+        let with_lock = format!(
+            "u.email IN (SELECT l.name FROM sign_in_attempt l{} WHERE l.locked_at IS NOT NULL)",
             dialect.by("sign_in_attempt_locked")
-        ))
-        .bind(after)
-        .push(")");
+        );
+        let holds = as_of.is_locked(sql);
+        sql.push(&format!(
+            " AND {not}({with_lock} AND EXISTS (SELECT 1 FROM sign_in_attempt a WHERE a.name = u.email AND {holds}))"
+        ));
     };
     match state {
         None => {}
@@ -284,7 +294,8 @@ async fn read(
     let mut sql = Sql::new(connection, "");
     let places: Vec<_> = ids.iter().map(|id| sql.place(*id)).collect();
     let places = places.join(", ");
-    let (at, after) = (sql.place(as_of.now.0), sql.place(as_of.locked_after()));
+    let at = sql.place(as_of.now.0);
+    let holds = as_of.is_locked(&mut sql);
     let gone = life::gone(
         Dialect::of(connection),
         GONE,
@@ -300,7 +311,7 @@ async fn read(
         FROM "user" u JOIN organisation o ON o.id = u.organisation_id
         LEFT JOIN session_owner so ON so.user_id = u.id AND so.organisation_id = u.organisation_id
         LEFT JOIN gone ON gone.user_id = u.id AND gone.organisation_id = u.organisation_id
-        LEFT JOIN sign_in_attempt a ON a.name = u.email AND a.locked_at > {after}
+        LEFT JOIN sign_in_attempt a ON a.name = u.email AND {holds}
         WHERE u.deleted_at IS NULL AND u.id IN ({places})"#
     ));
     within(&mut sql, scope);

@@ -3,8 +3,8 @@
 use rollcall_core::rights::{Act, Somebody, may};
 use rollcall_core::{
     AuditAction, AuditOutcome, BuiltInRole, CreateUser, EditUser, Email, Error, Field,
-    OrganisationId, Page, Permission, Problem, RoleKey, Session, SessionQuery, SessionSort, User,
-    UserActs, UserCreated, UserId, UserQuery, UserRef,
+    OrganisationId, Page, Permission, Problem, RoleKey, Rule, Session, SessionQuery, SessionSort,
+    User, UserActs, UserCreated, UserId, UserQuery, UserRef,
 };
 use unicode_normalization::UnicodeNormalization;
 
@@ -277,7 +277,7 @@ impl Service {
         let now = self.up_to_date().await;
         AsOf {
             now,
-            unlock_before: self.config().unlock_after.map(|after| now - after),
+            unlock_after: self.server_value(Rule::UnlockAfter),
         }
     }
 }

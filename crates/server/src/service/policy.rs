@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, Error, Field, Kind, PageSize, Permission, Policy, PolicyPlace,
-    Problem, Rule, Session, SessionFilter, SessionQuery, State, UserId, WhenFull,
+    AuditAction, AuditOutcome, Error, Field, Kind, Permission, Policy, PolicyPlace, Problem, Rule,
+    UserId,
 };
 
 use super::audit::{Describe, event};
@@ -39,7 +39,8 @@ impl Service {
         }
     }
 
-    fn server_value(&self, rule: Rule) -> u32 {
+    /// What applies where no policy says anything.
+    pub(super) fn server_value(&self, rule: Rule) -> u32 {
         let config = self.config();
         let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
         match rule {
@@ -50,41 +51,14 @@ impl Service {
             Rule::LockAfter => config.lock_after,
             Rule::UnlockAfter => config.unlock_after.map_or(0, seconds),
             Rule::PasswordMinLength => config.password_min_length,
+            Rule::FailureLimit => u32::try_from(config.throttle_failures).unwrap_or(u32::MAX),
+            Rule::Retention => seconds(config.retention),
             // Out of the box there is no cap, and any number of addresses.
             Rule::MostSessions
             | Rule::WhenFull
             | Rule::OneAddress
             | Rule::ExemptServiceAccounts => 0,
         }
-    }
-
-    /// What a user who has proven the password may choose from, where policy lets users choose; empty otherwise.
-    pub(super) async fn sessions_to_choose(&self, email: &str) -> Result<Vec<Session>, Error> {
-        let key = super::sign_in::account_key(email);
-        let found = db::users::find_by_email(self.db().reader(), &key)
-            .await
-            .map_err(|error| self.database_error(error))?;
-        let Some(user) = found else {
-            return Ok(Vec::new());
-        };
-        let place = PolicyPlace {
-            organisation: Some(user.organisation_id),
-            role: Some(user.role_key.clone()),
-        };
-        if self.policy_in(&place).await?.when_full() != WhenFull::Choose {
-            return Ok(Vec::new());
-        }
-        let query = SessionQuery {
-            filter: SessionFilter {
-                state: Some(State::Active),
-                ..SessionFilter::default()
-            },
-            page_size: PageSize::new(100).unwrap_or_default(),
-            ..SessionQuery::default()
-        };
-        let page =
-            db::session_list::own(self.db().reader(), user.id, None, &query, self.now()).await;
-        Ok(page.map_err(|error| self.database_error(error))?.items)
     }
 
     /// What applies in a place within the caller's reach.
@@ -155,6 +129,9 @@ impl Service {
             }
         };
         for (rule, value) in &values {
+            if place.organisation.is_some() && rule.is_for_everybody() {
+                return Err(Error::Invalid(rule.field(), Problem::NotOffered));
+            }
             if let Some(value) = value {
                 rule.check(i64::from(*value))?;
             }
@@ -193,7 +170,24 @@ impl Service {
             })
         })
         .await?;
-        self.policy_in(&place).await
+        let policy = self.policy_in(&place).await?;
+        if place.organisation.is_none() {
+            self.inner
+                .throttle
+                .set_limit(policy.get(Rule::FailureLimit));
+        }
+        Ok(policy)
+    }
+
+    /// Takes over what policy says of addresses; at the start, since they are counted in memory.
+    pub(super) async fn take_over_failure_limit(&self) -> Result<(), Error> {
+        let everybody = PolicyPlace {
+            organisation: None,
+            role: None,
+        };
+        let limit = self.policy_in(&everybody).await?.get(Rule::FailureLimit);
+        self.inner.throttle.set_limit(limit);
+        Ok(())
     }
 
     // What would apply with these values in place.

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const MOST_WAITING: usize = 10;
 /// Counts failed sign-ins per address (IPv6: its /64) in a sliding window.
 #[derive(Debug)]
 pub struct AddressThrottle {
-    most_failures: usize,
+    most_failures: AtomicUsize,
     window: Duration,
     failures: Mutex<HashMap<IpAddr, Failures>>,
 }
@@ -45,10 +46,20 @@ impl AddressThrottle {
     /// Lets `most_failures` attempts fail within `window`.
     pub fn new(most_failures: usize, window: Duration) -> Self {
         Self {
-            most_failures,
+            most_failures: AtomicUsize::new(most_failures),
             window,
             failures: Mutex::default(),
         }
+    }
+
+    /// Lets another number of attempts fail from now on.
+    pub fn set_limit(&self, most_failures: u32) {
+        let most = usize::try_from(most_failures).unwrap_or(usize::MAX);
+        self.most_failures.store(most, Ordering::Relaxed);
+    }
+
+    fn most_failures(&self) -> usize {
+        self.most_failures.load(Ordering::Relaxed)
     }
 
     /// Takes one attempt, counted as failed until `succeeded` gives it back; so parallel attempts
@@ -67,7 +78,7 @@ impl AddressThrottle {
             entry.times.pop_front();
         }
         match entry.times.front() {
-            Some(oldest) if entry.times.len() >= self.most_failures => {
+            Some(oldest) if entry.times.len() >= self.most_failures() => {
                 let wait = (*oldest + self.window).seconds_since(now) + 1;
                 Err(Throttled {
                     retry_after_seconds: u32::try_from(wait).unwrap_or(u32::MAX),
@@ -104,7 +115,8 @@ impl AddressThrottle {
             .filter_map(|(network, entry)| {
                 let mut left = entry.times.iter().filter(|time| **time + self.window > now);
                 let oldest = *left.next()?;
-                (left.count() + 1 >= self.most_failures).then_some((*network, oldest + self.window))
+                (left.count() + 1 >= self.most_failures())
+                    .then_some((*network, oldest + self.window))
             })
             .collect();
         throttled.sort_unstable_by_key(|(network, until)| (std::cmp::Reverse(*until), *network));

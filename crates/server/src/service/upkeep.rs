@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rollcall_core::{AuditAction, AuditOutcome, Error};
+use rollcall_core::{AuditAction, AuditOutcome, Error, Rule};
 
 use super::Service;
 use super::audit::{Describe, event};
@@ -58,17 +58,30 @@ impl Service {
     /// newest 100,000. Answers how many sessions.
     pub async fn purge(&self) -> Result<u64, Error> {
         self.purge_attempts(MOST_ATTEMPT_ROWS).await?;
-        let before = self.now() - self.config().retention;
-        let mut total = 0;
+        let (reader, now) = (self.db().reader(), self.now());
+        let default = self.server_value(Rule::Retention);
+        let set = db::policies::all_of(reader, Rule::Retention)
+            .await
+            .map_err(|error| self.database_error(error))?;
+        let least = set.into_iter().fold(default, u32::min);
+        let (mut total, mut after) = (0, (i64::MIN, i64::MIN));
         loop {
-            let purged = self
-                .write(move |tx, _| {
-                    Box::pin(async move { db::sessions::purge_ended(tx, before, PURGED).await })
-                })
-                .await?;
-            total += purged;
-            if purged < PURGED {
-                return Ok(total);
+            // Looked for by a reader: where one organisation keeps its sessions for long, they are passed by each time.
+            let found =
+                db::sessions::ended_too_long_ago(reader, now, default, least, after, PURGED)
+                    .await
+                    .map_err(|error| self.database_error(error))?;
+            let due = found.due;
+            if !due.is_empty() {
+                total += self
+                    .write(move |tx, _| {
+                        Box::pin(async move { db::sessions::purge(tx, &due).await })
+                    })
+                    .await?;
+            }
+            match found.next {
+                Some(next) => after = next,
+                None => return Ok(total),
             }
         }
     }

@@ -3,9 +3,10 @@
 use futures_util::future::join_all;
 use http::Method;
 use rollcall_core::BuiltInRole;
+use rollcall_server::db;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, NewRow, PASSWORD, Person, TestApp, minutes, seconds};
+use crate::support::{Answer, Client, NewRow, PASSWORD, Person, TestApp, hours, minutes, seconds};
 
 both_databases!(
     two_hundred_sign_ins_at_once_never_exceed_a_limit,
@@ -16,6 +17,9 @@ both_databases!(
     service_accounts_are_exempt_where_it_is_set,
     the_nearest_value_applies_and_says_where_it_comes_from,
     timeouts_locks_and_lengths_follow_the_policy,
+    a_lock_is_shown_until_the_policy_of_its_place_opens_it,
+    ended_sessions_are_kept_as_long_as_their_place_says,
+    failures_of_an_address_are_limited_as_policy_says,
     a_value_that_makes_no_sense_is_named_and_nothing_is_set,
     nobody_sets_what_another_organisation_keeps_to,
     what_would_happen_is_said_before,
@@ -528,4 +532,137 @@ async fn what_would_happen_is_said_before() {
     }
     let policy = admin.get(POLICY).await.ok();
     assert_eq!(value(&policy, "most_sessions"), (json!(0), json!("server")));
+}
+
+async fn a_lock_is_shown_until_the_policy_of_its_place_opens_it() {
+    let (app, _, admin) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    let other = app.organisation("Other").await;
+    let max = app.user(other, BuiltInRole::Member, "max@other.test").await;
+    set(
+        &admin,
+        json!({ "organisation": nora.organisation, "values": { "unlock_after_seconds": 900 } }),
+    )
+    .await
+    .ok();
+    for person in [&nora, &max] {
+        for _ in 0..5 {
+            app.anonymous()
+                .sign_in_as(&person.email, "not this one at all")
+                .await;
+        }
+    }
+    let locked = async || {
+        let page = admin
+            .get("/api/v1/users?state=locked&sort=email")
+            .await
+            .ok();
+        let items = page["items"].as_array().expect("a list").clone();
+        assert_eq!(page["total"], items.len());
+        items
+            .iter()
+            .map(|user| user["email"].as_str().expect("an e-mail").to_owned())
+            .collect::<Vec<_>>()
+    };
+    let state = async |person: &Person| {
+        let user = admin
+            .get(&format!("/api/v1/users/{}", person.id))
+            .await
+            .ok();
+        user["locked_at"] != Value::Null
+    };
+    assert_eq!(locked().await, [max.email.clone(), nora.email.clone()]);
+    assert!(state(&nora).await && state(&max).await);
+    app.advance(minutes(16));
+    assert_eq!(locked().await, [max.email.clone()]);
+    assert!(!state(&nora).await && state(&max).await);
+    app.browser().sign_in(&nora).await.ok();
+    // What a role says goes before its organisation, and 0 is never.
+    for _ in 0..5 {
+        app.anonymous()
+            .sign_in_as(&nora.email, "not this one at all")
+            .await;
+    }
+    set(
+        &admin,
+        json!({ "organisation": nora.organisation, "role": "member", "values": { "unlock_after_seconds": 0 } }),
+    )
+    .await
+    .ok();
+    app.advance(minutes(20));
+    assert_eq!(locked().await, [max.email.clone(), nora.email.clone()]);
+}
+
+async fn ended_sessions_are_kept_as_long_as_their_place_says() {
+    let (app, _, admin) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    let boss = app
+        .user(
+            nora.organisation,
+            BuiltInRole::Administrator,
+            "boss@acme.test",
+        )
+        .await;
+    let other = app.organisation("Other").await;
+    let max = app.user(other, BuiltInRole::Member, "max@other.test").await;
+    let acme = |role: Option<&str>, seconds: u64| json!({ "organisation": nora.organisation, "role": role, "values": { "retention_seconds": seconds } });
+    set(&admin, acme(None, 86_400)).await.ok();
+    set(&admin, acme(Some("administrator"), 864_000)).await.ok();
+    let mut ids = Vec::new();
+    for person in [&nora, &boss, &max] {
+        ids.push(app.open_session(person, NewRow::default()).await.0);
+        admin
+            .delete(&format!("/api/v1/users/{}/sessions", person.id))
+            .await
+            .done();
+    }
+    let kept = async || {
+        let mut kept = Vec::new();
+        for id in &ids {
+            let found = db::sessions::find(app.side().reader(), *id).await;
+            kept.push(found.expect("the database answers").is_some());
+        }
+        kept
+    };
+    app.service().sweep().await.expect("the database answers");
+    app.advance(hours(23));
+    assert_eq!(app.service().purge().await, Ok(0));
+    app.advance(hours(2));
+    assert_eq!(app.service().purge().await, Ok(1));
+    assert_eq!(kept().await, [false, true, true]);
+    app.advance(hours(24 * 10));
+    app.service().purge().await.expect("the database answers");
+    assert_eq!(kept().await, [false, false, true]);
+    app.advance(hours(24 * 80));
+    app.service().purge().await.expect("the database answers");
+    assert_eq!(kept().await, [false, false, false]);
+}
+
+async fn failures_of_an_address_are_limited_as_policy_says() {
+    let (app, _, admin) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    let limit = |organisation: Value, failures: Value| json!({ "organisation": organisation, "values": { "failure_limit": failures, "lock_after": 50 } });
+    // An address belongs to no organisation.
+    let refused = set(&admin, limit(json!(nora.organisation), json!(3))).await;
+    refused.field("failure_limit");
+    set(&admin, limit(Value::Null, json!(3))).await.ok();
+    let guess = async |address: &str| {
+        let client = app.anonymous().at(address);
+        client
+            .sign_in_as(&nora.email, "not this one at all")
+            .await
+            .status
+    };
+    for expected in [401, 401, 401, 429] {
+        assert_eq!(guess("198.51.100.1").await, expected);
+    }
+    // It is there after a restart, and an administrator can take it back.
+    app.restart().await;
+    for expected in [401, 401, 401, 429] {
+        assert_eq!(guess("198.51.100.2").await, expected);
+    }
+    set(&admin, limit(Value::Null, Value::Null)).await.ok();
+    for _ in 0..4 {
+        assert_eq!(guess("198.51.100.3").await, 401);
+    }
 }

@@ -254,7 +254,7 @@ async fn lists_counts_and_cards_say_what_state_at_says_before_during_and_after_a
 
         // And what is forgotten is forgotten by the counters too.
         let kept = |fact: &crate::model::Fact| fact.session.ended.is_none_or(|(at, _)| at >= now);
-        let gone = write_db!(rig, |c| db::sessions::purge_ended(c, now, 10_000).await).unwrap();
+        let gone = write_db!(rig, |c| crate::support::purge_ended(c, now, 10_000).await).unwrap();
         let left = session_list::stats(rig.reader(), Scope::All, now)
             .await
             .unwrap();

@@ -90,7 +90,7 @@ async fn counters_and_search_are_right_right_after_loading() {
         .await);
         assert_eq!(ended.unwrap().len(), 2);
         assert_eq!(miscounted().await, 0);
-        write_db!(rig, |c| db::sessions::purge_ended(c, START + seconds(1_000_000), 100_000).await).unwrap();
+        write_db!(rig, |c| crate::support::purge_ended(c, START + seconds(1_000_000), 100_000).await).unwrap();
         let stats = session_list::stats(rig.reader(), Scope::All, now).await.unwrap();
         assert_eq!(miscounted().await, 0);
         assert_eq!((stats.total, stats.active), (20_602 - 2_062, 20_602 - 2_062));

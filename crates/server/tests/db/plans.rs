@@ -348,7 +348,9 @@ async fn ending_touching_and_sweeping_find_their_rows_by_an_index() {
     let _ = db::sessions::sweep_expired(&watcher, START, 100).await;
     let _ = db::sessions::sweep_epochs(&watcher, 100).await;
     let _ = db::sessions::settle(&watcher).await;
-    let _ = db::sessions::purge_ended(&watcher, START, 100).await;
+    let first = (i64::MIN, i64::MIN);
+    let _ = db::sessions::ended_too_long_ago(&watcher, START, 0, 0, first, 100).await;
+    let _ = db::sessions::purge(&watcher, &[1]).await;
     let seen = watcher.seen.lock().unwrap().len();
     assert!(seen >= 6, "only {seen} statements");
     watcher.assert_along_indexes("writing");

@@ -224,3 +224,18 @@ pub fn new_session(user: UserId, organisation: OrganisationId, at: Timestamp) ->
         ended: None,
     }
 }
+
+/// Deletes up to `limit` sessions that ended before a moment; answers how many.
+pub(crate) async fn purge_ended(
+    connection: &impl sea_orm::ConnectionTrait,
+    before: rollcall_core::Timestamp,
+    limit: u64,
+) -> Result<u64, db::DbError> {
+    let first = (i64::MIN, i64::MIN);
+    let found = db::sessions::ended_too_long_ago(connection, before, 0, 0, first, limit).await?;
+    let mut gone = 0;
+    for some in found.due.chunks(1_000) {
+        gone += db::sessions::purge(connection, some).await?;
+    }
+    Ok(gone)
+}
