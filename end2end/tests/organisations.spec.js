@@ -60,3 +60,30 @@ test("an administrator of one organisation finds nothing of another", async ({ p
   await expect(rows(platform)).toHaveCount(4);
   await expect(rows(platform).filter({ hasText: FOREST.email })).toContainText("Active");
 });
+
+test("everything of an organisation, and then of everybody, ends after a confirmation", async ({ page, another }) => {
+  const sailor = await another();
+  await signIn(sailor, SAILOR);
+  const ranger = await another();
+  await signIn(ranger, FOREST);
+  await signIn(page, ADMIN, { next: "/organisations" });
+  await page.getByRole("link", { name: "Harbour", exact: true }).click();
+  await page.getByRole("link", { name: "End all its sessions" }).click();
+  await expect(page.getByRole("heading", { name: "End all sessions of Harbour?" })).toBeVisible();
+  await page.getByLabel(/Reason/).fill("a stolen laptop");
+  await page.getByLabel("I know that this cannot be undone.").check();
+  await page.getByRole("button", { name: "End all its sessions" }).click();
+  await expect(page.getByRole("heading", { name: "Sessions", exact: true })).toBeVisible();
+  await sailor.goto("/account/sessions");
+  await expect(sailor.getByText("An administrator ended your session.")).toBeVisible();
+  await ranger.goto("/account/sessions");
+  await expect(ranger.getByRole("heading", { name: "My sessions" })).toBeVisible();
+  await page.goto("/organisations");
+  await page.getByRole("link", { name: "End all sessions" }).click();
+  await expect(page.getByText("You are among them: you will be signed out too.")).toBeVisible();
+  await page.getByLabel("I know that this cannot be undone.").check();
+  await page.getByRole("button", { name: "End everything" }).click();
+  await expect(page.getByLabel("E-mail")).toBeVisible();
+  await ranger.goto("/account/sessions");
+  await expect(ranger.getByText("An administrator ended your session.")).toBeVisible();
+});

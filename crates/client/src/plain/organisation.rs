@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
-use rollcall_core::Organisation;
+use rollcall_core::{Organisation, Permission};
 
-use super::parts::{backend, counted, failed, part, when_there};
+use super::parts::{backend, counted, failed, may, part, when_there};
 use crate::app::use_surroundings;
 use crate::routes;
 use crate::rpc::EditOrganisation;
@@ -21,17 +21,20 @@ pub(super) fn page() -> AnyView {
     })
 }
 
-/// The confirmation before an organisation is disabled.
-pub(super) fn disable_page() -> AnyView {
+/// The confirmation before an organisation is disabled, or all its sessions end.
+pub(super) fn act_page() -> AnyView {
     when_there(|| {
         let (id, act, backend) = (part("id"), part("act"), backend());
+        let ends = may(Permission::SessionsEnd);
         async move {
             let id = id.parse().map_err(|_| rollcall_core::Error::NotFound)?;
             let one = backend?.find_organisation(id).await?;
-            if act != "disable" || !one.enabled {
-                return Err(rollcall_core::Error::NotFound);
+            match act.as_str() {
+                "disable" if one.enabled => Ok(ask(one)),
+                "end" if ends => Ok(super::end_all::of_organisation(&one)),
+                "end" => Err(rollcall_core::Error::Forbidden),
+                _ => Err(rollcall_core::Error::NotFound),
             }
-            Ok(ask(one))
         }
     })
 }
@@ -75,6 +78,7 @@ fn ask(one: Organisation) -> AnyView {
 
 fn show(one: Organisation) -> AnyView {
     let id = one.id.to_string();
+    let end = routes::organisation_act(&id, "end");
     let switch = if one.enabled {
         view! {
             <h2>"Disable this organisation"</h2>
@@ -121,6 +125,13 @@ fn show(one: Organisation) -> AnyView {
                 <button class="button primary">"Save"</button>
             </form>
         </section>
+        {may(Permission::SessionsEnd).then(|| view! {
+            <section class="panel card">
+                <h2>"End all sessions"</h2>
+                <p>"Everybody there is signed out at once, and can sign in again."</p>
+                <p class="acts"><a class="button danger" href=end>"End all its sessions"</a></p>
+            </section>
+        })}
         <section class="panel card">{switch}</section>
     }
     .into_any()

@@ -3,10 +3,10 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
-use rollcall_core::{NameQuery, Organisation, Page, words};
+use rollcall_core::{NameQuery, Organisation, Page, Permission, words};
 
 use super::parts::{
-    Foot, as_of, backend, counted, empty, failed, pager, search, table, when_there,
+    Foot, as_of, backend, counted, empty, failed, may, pager, search, table, when_there,
 };
 use crate::routes;
 use crate::rpc::CreateOrganisation;
@@ -61,6 +61,7 @@ fn show(list: Page<Organisation>, query: NameQuery) -> AnyView {
             {as_of(list.as_of)}
             <span class="grow"></span>
             <a class="button" href=address(&query)><Glyph icon=Icon::Refresh />"Refresh"</a>
+            {may(Permission::SessionsEnd).then(|| view! { <a class="button danger" href=routes::END_EVERYTHING>"End all sessions"</a> })}
         </div>
         {failed(CreateOrganisation::url())}
         <section class="panel" aria-label="List of organisations">
