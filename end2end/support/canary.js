@@ -5,7 +5,7 @@ import { appendFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const TOKEN = /rc_s_[A-Za-z0-9_-]{64}/g;
+const TOKEN = /rc_s_[A-Za-z0-9_-]{64}|rc_p_[A-Za-z0-9_-]{43}/g;
 const RESULT = fileURLToPath(new URL("../test-results/canaries.txt", import.meta.url));
 const FIELDS_WITH_PASSWORDS = ["password", "current", "current_password", "new", "new_password", "repeated"];
 
@@ -100,10 +100,10 @@ function shapes(secret) {
   if (ready) return ready;
   const made = inEveryWay(Buffer.from(secret));
   made.push(Buffer.from(encodeURIComponent(secret)));
-  if (secret.startsWith("rc_s_")) {
-    // 16 bytes name the lineage, 32 are secret; those alone would be enough.
+  if (/^rc_[sp]_/.test(secret)) {
+    // Of a session's token 16 bytes name the lineage, 32 are secret; those alone would be enough.
     const bytes = Buffer.from(secret.slice(5), "base64url");
-    made.push(Buffer.from(secret.slice(5)), ...inEveryWay(bytes.subarray(16)));
+    made.push(Buffer.from(secret.slice(5)), ...inEveryWay(bytes.subarray(-32)));
   }
   known.set(secret, made);
   return made;

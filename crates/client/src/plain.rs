@@ -4,8 +4,10 @@
 
 mod audit;
 mod audit_lines;
+mod choose_sessions;
 mod confirm_user;
 mod edit_user;
+mod end_all;
 mod end_many;
 mod end_own_sessions;
 mod end_session;
@@ -55,6 +57,7 @@ pub(crate) fn PlainApp() -> impl IntoView {
         <Title formatter=document_title />
         <Router>
             <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
+                <Route path=path!("/sign-in/choose") view={choose_sessions::page as Page} ssr=SsrMode::Async />
                 <Route path=path!("/forgot-password") view={forgot_password::page as Page} ssr=SsrMode::Async />
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
                     <Route path=path!("/sessions/:id/end") view={end_session::page as Page} ssr=SsrMode::Async />
@@ -78,8 +81,10 @@ pub(crate) fn PlainApp() -> impl IntoView {
                     <Route path=path!("/roles/new") view={role::new_page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/roles/:id") view={role::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/organisations") view={organisations::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/organisations/end-all") view={end_all::page as Page} ssr=SsrMode::Async />
+                    // After that with a name.
                     <Route path=path!("/organisations/:id") view={organisation::page as Page} ssr=SsrMode::Async />
-                    <Route path=path!("/organisations/:id/:act") view={organisation::disable_page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/organisations/:id/:act") view={organisation::act_page as Page} ssr=SsrMode::Async />
                 </ParentRoute>
             </Routes>
         </Router>

@@ -4,6 +4,9 @@ use rollcall_core::{PageSize, ShownQuery, query};
 
 /// Signing in.
 pub const SIGN_IN: &str = "/sign-in";
+/// Where a user chooses what ends to make room.
+#[cfg(feature = "ssr")]
+pub const CHOOSE_SESSIONS: &str = "/sign-in/choose";
 /// The dashboard.
 pub const SESSIONS: &str = "/sessions";
 /// What users have to keep to.
@@ -24,6 +27,9 @@ pub const ROLES: &str = "/roles";
 pub const NEW_ROLE: &str = "/roles/new";
 /// Organisations.
 pub const ORGANISATIONS: &str = "/organisations";
+/// The confirmation before every session of the installation ends.
+#[cfg(feature = "ssr")]
+pub const END_EVERYTHING: &str = "/organisations/end-all";
 /// My Sessions.
 pub const MY_SESSIONS: &str = "/account/sessions";
 /// Password and time zone.
@@ -80,7 +86,7 @@ pub fn user_act(id: &str, act: &str) -> String {
     format!("{USERS}/{}/{act}", query::encode(id))
 }
 
-/// The confirmation before something is done to an organisation: `disable`.
+/// The confirmation before something is done to an organisation: `disable` or `end`.
 #[cfg(feature = "ssr")]
 pub fn organisation_act(id: &str, act: &str) -> String {
     format!("{ORGANISATIONS}/{}/{act}", query::encode(id))
@@ -182,8 +188,18 @@ pub fn sign_in_for(next: &str) -> String {
     format!("{SIGN_IN}?next={}", query::encode(next))
 }
 
+/// Choosing what ends to make room for a sign-in that goes on to `next`.
+#[cfg(feature = "ssr")]
+pub fn choose_sessions(next: Option<&str>) -> String {
+    match own_path(next) {
+        "/" => CHOOSE_SESSIONS.to_owned(),
+        next => format!("{CHOOSE_SESSIONS}?next={}", query::encode(next)),
+    }
+}
+
 /// `next`, if it is a path of ours: one leading slash, no second slash or backslash after it, nothing
 /// that a browser would drop; else the start page.
+#[cfg(feature = "ssr")]
 pub fn own_path(next: Option<&str>) -> &str {
     match next {
         Some(next)

@@ -181,7 +181,8 @@ pub async fn last_end() -> Rpc<Option<model::LastEnd>> {
     Ok(backend()?.last_end().await?)
 }
 
-/// See `Backend::sign_in`. A plain form is sent to `next`, if that is a path of ours.
+/// See `Backend::sign_in`. Answers where to go on: `next`, if that is a path of ours, or where the user chooses what
+/// ends.
 #[server(prefix = "/rpc", endpoint = "sign_in", output = Answer)]
 pub async fn sign_in(
     #[server(default)] email: String,
@@ -189,7 +190,7 @@ pub async fn sign_in(
     keep: Option<String>,
     next: Option<String>,
     go: Option<bool>,
-) -> Rpc<()> {
+) -> Rpc<String> {
     let backend = backend()?;
     let input = model::SignIn {
         email,
@@ -198,11 +199,14 @@ pub async fn sign_in(
         name: None,
         end: Vec::new(),
     };
-    backend.sign_in(input).await?;
+    let there = match backend.sign_in(input).await? {
+        model::SignInStep::Done => routes::own_path(next.as_deref()).to_owned(),
+        model::SignInStep::Choose => routes::choose_sessions(next.as_deref()),
+    };
     if go == Some(true) {
-        backend.redirect(routes::own_path(next.as_deref()));
+        backend.redirect(&there);
     }
-    Ok(())
+    Ok(there)
 }
 
 /// See `Backend::sign_out`.

@@ -14,7 +14,10 @@ use crate::many::{EndAllScope, EndChoice, EndRun};
 use crate::page::Page;
 use crate::policy::{Policy, PolicyPlace, Rule};
 use crate::session::{Session, SessionStats};
-use crate::viewer::{ChangePassword, EndResult, LastEnd, Me, OwnScope, SignIn, Surroundings};
+use crate::viewer::{
+    ChangePassword, EndResult, LastEnd, Leaving, Me, OwnScope, PendingSignIn, SignIn, SignInStep,
+    Surroundings,
+};
 
 /// A boxed answer, so that the trait can be used as an object.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -40,8 +43,16 @@ pub trait Backend: crate::people_backend::PeopleBackend {
     fn last_end(&self) -> Answer<'_, Option<LastEnd>>;
 
     /// Signs in with a password and sets the cookie. A session that came with the request ends
-    /// (`replaced`).
-    fn sign_in(&self, input: SignIn) -> Answer<'_, Session>;
+    /// (`replaced`). Where there are as many sessions as there may be and the user may choose which ones end, the answer
+    /// carries a ticket for `pending_sign_in` and `finish_sign_in` instead.
+    fn sign_in(&self, input: SignIn) -> Answer<'_, SignInStep>;
+
+    /// The sign-in whose ticket came with the request. `ChoiceSpent` where there is none that is good.
+    fn pending_sign_in(&self) -> Answer<'_, PendingSignIn>;
+
+    /// Ends what was chosen, signs in with the ticket that came with the request and sets the cookie. `SessionLimit`
+    /// where too few were chosen; the ticket stays good then. `ChoiceSpent` where it is not.
+    fn finish_sign_in(&self, leaving: Leaving) -> Answer<'_, ()>;
 
     /// Ends the caller's session and expires the cookie. Works without a session too.
     fn sign_out(&self) -> Answer<'_, ()>;

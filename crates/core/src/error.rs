@@ -78,6 +78,10 @@ words!(
         UnlockAfter = "unlock_after_seconds",
         /// The same.
         PasswordMinLength = "password_min_length",
+        /// The same.
+        FailureLimit = "failure_limit",
+        /// The same.
+        Retention = "retention_seconds",
         /// An organisation.
         Organisation = "organisation",
         /// A role.
@@ -215,6 +219,8 @@ pub enum Error {
     OtherAddress,
     /// A preview has been used, or is older than ten minutes.
     PreviewSpent,
+    /// A sign-in that waited for its user to choose has been finished, overtaken, or is older than five minutes.
+    ChoiceSpent,
     /// Another user has this e-mail.
     EmailTaken,
     /// Another organisation, or another role of the organisation, has this name.
@@ -260,6 +266,7 @@ impl Error {
             Self::SessionLimit(_) => "session_limit",
             Self::OtherAddress => "other_address",
             Self::PreviewSpent => "preview_spent",
+            Self::ChoiceSpent => "choice_spent",
             Self::EmailTaken => "email_taken",
             Self::NameTaken => "name_taken",
             Self::RoleInUse => "role_in_use",
@@ -290,6 +297,7 @@ impl Error {
             | Self::SessionLimit(_)
             | Self::OtherAddress
             | Self::PreviewSpent
+            | Self::ChoiceSpent
             | Self::EmailTaken
             | Self::NameTaken
             | Self::RoleInUse
@@ -337,6 +345,7 @@ impl fmt::Display for Error {
                  administrator to end that session."
             }
             Self::PreviewSpent => "This preview has been used, or is older than ten minutes. Make a new one.",
+            Self::ChoiceSpent => "This sign-in is over: it was finished, or took longer than five minutes. Sign in again.",
             Self::EmailTaken => "Another user has this e-mail. Choose another.",
             Self::NameTaken => "This name is taken. Choose another.",
             Self::RoleInUse => "Somebody has this role. Give them another one first.",

@@ -59,6 +59,7 @@ pub use session::{Actor, EndReason, Ended, Kind, Method, Owner, Session, Session
 pub use time::Timestamp;
 pub use user::{Email, OrganisationRef, UserRef};
 pub use viewer::{
-    ChangePassword, EndResult, LastEnd, Me, OwnScope, Profile, SignIn, Surroundings, Viewer,
+    ChangePassword, EndResult, LastEnd, Leaving, Me, OwnScope, PendingSignIn, Profile, SignIn,
+    SignInStep, Surroundings, Viewer,
 };
 pub use zone::Zone;

@@ -114,6 +114,42 @@ impl std::fmt::Debug for SignIn {
     }
 }
 
+/// How far a sign-in on the page got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SignInStep {
+    /// Somebody is signed in.
+    Done,
+    /// There are as many sessions as there may be, and the user may choose which ones end.
+    Choose,
+}
+
+/// A sign-in that waits for its user to choose what ends.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PendingSignIn {
+    /// Whose.
+    pub user: UserRef,
+    /// The live sessions, at most 100 of them: the one used last first.
+    pub sessions: Vec<Session>,
+    /// How many live sessions there are.
+    pub live: u64,
+    /// How many there may be.
+    pub most: u32,
+    /// How many have to end; none where there is room by now.
+    pub surplus: u64,
+}
+
+/// What its user has chosen.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Leaving {
+    /// These.
+    Only(Vec<SessionId>),
+    /// Whatever is open.
+    All,
+    /// Nothing was chosen.
+    #[default]
+    None,
+}
+
 /// What the security page sends. Debug shows no password.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ChangePassword {

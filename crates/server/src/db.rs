@@ -37,6 +37,7 @@ mod search_index;
 mod search_text;
 pub mod session_list;
 pub mod sessions;
+pub mod sign_in_tickets;
 pub mod snapshot;
 mod sql;
 mod sweep;

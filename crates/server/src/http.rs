@@ -86,6 +86,7 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         // Pages, and the server functions that they call
         .route("/", get(pages::page))
         .route("/sign-in", get(pages::page))
+        .route("/sign-in/choose", get(pages::plain))
         .route("/forgot-password", get(pages::plain))
         .route("/sessions", get(pages::page))
         .route("/sessions/filters", get(pages::plain))
@@ -104,6 +105,7 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/roles/new", get(pages::plain))
         .route("/roles/{key}", get(pages::plain))
         .route("/organisations", get(pages::plain))
+        .route("/organisations/end-all", get(pages::plain))
         .route("/organisations/{id}", get(pages::plain))
         .route("/organisations/{id}/{act}", get(pages::plain))
         .route("/account/sessions", get(pages::page))

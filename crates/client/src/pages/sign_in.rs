@@ -55,13 +55,13 @@ pub(crate) fn SignInPage() -> AnyView {
             email: email.value(),
             password: password.value(),
             keep: keep.checked().then(|| "on".to_owned()),
-            next: None,
+            next: next(),
             go: None,
         });
     };
     Effect::new(move || {
-        if let Some(Ok(())) = sign_in.value().get() {
-            browser::go(routes::own_path(next().as_deref()));
+        if let Some(Ok(there)) = sign_in.value().get() {
+            browser::go(&there);
         }
     });
     let shown = RwSignal::new(false);

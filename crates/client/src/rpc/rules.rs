@@ -10,6 +10,34 @@ use rollcall_core::{self as model, EndResult, Error};
 use super::on_server::{Field, Problem, backend, id, place, routes};
 use super::{Answer, Rpc, RpcError};
 
+/// See `Backend::pending_sign_in`.
+#[server(prefix = "/rpc", endpoint = "pending_sign_in", output = Answer)]
+pub async fn pending_sign_in() -> Rpc<model::PendingSignIn> {
+    Ok(backend()?.pending_sign_in().await?)
+}
+
+/// See `Backend::finish_sign_in`. A plain form is sent to `next`, if that is a path of ours.
+#[server(prefix = "/rpc", endpoint = "finish_sign_in", output = Answer)]
+pub async fn finish_sign_in(
+    #[server(default)] end: Vec<String>,
+    all: Option<String>,
+    next: Option<String>,
+    go: Option<bool>,
+) -> Rpc<()> {
+    let backend = backend()?;
+    let leaving = if all.is_some() {
+        model::Leaving::All
+    } else {
+        let ids = end.iter().map(|text| id(text, Field::Id));
+        model::Leaving::Only(ids.collect::<Result<_, _>>()?)
+    };
+    backend.finish_sign_in(leaving).await?;
+    if go == Some(true) {
+        backend.redirect(routes::own_path(next.as_deref()));
+    }
+    Ok(())
+}
+
 /// See `Backend::end_previewed`.
 #[server(prefix = "/rpc", endpoint = "end_previewed", output = Answer)]
 pub async fn end_previewed(preview: String, reason: Option<String>) -> Rpc<model::EndRun> {

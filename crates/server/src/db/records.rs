@@ -312,6 +312,23 @@ pub struct LiveRow {
     pub ip: String,
 }
 
+/// A sign-in that waits for its user to choose what ends, as it is stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TicketRecord {
+    /// The hash of the ticket.
+    pub secret_hash: [u8; 32],
+    /// Who has proven the password.
+    pub user: UserId,
+    /// The hash of what it was compared with.
+    pub proof: [u8; 32],
+    /// What to call the session.
+    pub name: String,
+    /// Keep me signed in.
+    pub keep: bool,
+    /// When it is good for nothing any more.
+    pub expires_at: Timestamp,
+}
+
 /// A session whose end the sweeper has written down.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Swept {

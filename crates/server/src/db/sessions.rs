@@ -19,7 +19,7 @@ use super::records::{Authority, NewSession, SessionRecord};
 pub use super::records::{EndedRow, LiveRow, Swept, Touch};
 use super::scope::Scope;
 use super::sql::{Dialect, Row, Sql, unknown};
-pub use super::sweep::{purge_ended, settle, sweep_epochs, sweep_expired};
+pub use super::sweep::{Kept, ended_too_long_ago, purge, settle, sweep_epochs, sweep_expired};
 
 const AUTHORITY: &str = r#"s.id, s.user_id, s.organisation_id AS session_organisation_id, s.lineage_hash,
     s.secret_hash, s.rotation_key, s.generation, s.first_used_at, s.name, s.kind, s.method, s.keep, s.ip,
@@ -334,7 +334,7 @@ pub async fn rename(
     Ok(sql.run(connection).await? == 1)
 }
 
-/// Ends all sessions of a user that live at `now`, but for one; answers which.
+/// Ends all sessions of a user that live at `now`, but for one, and the sign-in that waits for a choice; answers which.
 pub async fn end_all_of_user(
     connection: &impl ConnectionTrait,
     user: UserId,
@@ -343,6 +343,8 @@ pub async fn end_all_of_user(
     reason: EndReason,
     by: Option<UserId>,
 ) -> Result<Vec<EndedRow>, DbError> {
+    // First, as whoever uses the ticket takes it before any session.
+    super::sign_in_tickets::forget(connection, user).await?;
     let mut sql = end_statement(connection, now, reason, by, None);
     sql.push(" AND user_id = ").bind(user.0);
     if let Some(except) = except {

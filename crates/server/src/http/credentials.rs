@@ -6,26 +6,30 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::service::Presented;
-use crate::service::request::CookieEffect;
+use crate::service::request::{CookieEffect, TicketEffect};
+use crate::service::ticket::Ticket;
 use crate::service::token::Token;
 
 /// The session cookie's name. The prefix makes browsers insist on Secure, Path=/ and no Domain.
 pub const COOKIE: &str = "__Host-rollcall";
 
+/// The cookie of a sign-in that waits for its user to choose what ends.
+pub const TICKET_COOKIE: &str = "__Host-rollcall-pending";
+
 /// The header that carries a program's next token.
 pub const SESSION_TOKEN: HeaderName = HeaderName::from_static("session-token");
 
-/// The values of every cookie with exactly our name, over all `Cookie` headers.
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+/// The values of every cookie with exactly this name, over all `Cookie` headers.
+fn cookies<'a>(headers: &'a HeaderMap, ours: &'static str) -> impl Iterator<Item = &'a [u8]> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(|pair| {
+        .filter_map(move |pair| {
             let pair = trim(pair);
             let at = pair.iter().position(|byte| *byte == b'=')?;
             let (name, value) = (trim(&pair[..at]), trim(&pair[at + 1..]));
-            (name == COOKIE.as_bytes()).then_some(value)
+            (name == ours.as_bytes()).then_some(value)
         })
 }
 
@@ -42,9 +46,17 @@ fn trim(bytes: &[u8]) -> &[u8] {
     &bytes[from..to]
 }
 
-/// Whether a session cookie came along, readable or not.
+/// Whether a cookie of ours came along that entitles to anything, readable or not.
 pub fn has_cookie(headers: &HeaderMap) -> bool {
-    cookies(headers).next().is_some()
+    let has = |name| cookies(headers, name).next().is_some();
+    has(COOKIE) || has(TICKET_COOKIE)
+}
+
+/// The ticket that came along, if exactly one did.
+pub fn ticket(headers: &HeaderMap) -> Option<Ticket> {
+    let mut values = cookies(headers, TICKET_COOKIE);
+    let value = values.next().filter(|_| values.next().is_none())?;
+    Ticket::parse(std::str::from_utf8(value).ok()?)
 }
 
 // What follows "Bearer" (RFC 6750, 2.1). Other schemes are a proxy's business, not ours.
@@ -62,7 +74,7 @@ fn bearers(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 
 /// Reads what a request presents. Never "the first one wins".
 pub fn presented(headers: &HeaderMap) -> Presented {
-    let mut cookies = cookies(headers);
+    let mut cookies = cookies(headers, COOKIE);
     let mut bearers = bearers(headers);
     match (cookies.next(), bearers.next()) {
         (None, None) => Presented::Nothing,
@@ -101,6 +113,23 @@ pub fn write(cookie: &CookieEffect, bearer: Option<&Token>, headers: &mut Header
     }
     if let Some(value) = bearer.and_then(|token| secret(&token.expose())) {
         headers.insert(SESSION_TOKEN, value);
+    }
+}
+
+/// Writes what an answer does to the cookie of a sign-in that waits. Strict: it is used on the page that the browser is
+/// sent to from our own, and nowhere else.
+pub fn write_ticket(ticket: &TicketEffect, headers: &mut HeaderMap) {
+    const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Strict";
+    let line = match ticket {
+        TicketEffect::Keep => None,
+        TicketEffect::Set { ticket, max_age } => Some(format!(
+            "{TICKET_COOKIE}={}; {ATTRIBUTES}; Max-Age={max_age}",
+            *ticket.expose()
+        )),
+        TicketEffect::Expire => Some(format!("{TICKET_COOKIE}=; {ATTRIBUTES}; Max-Age=0")),
+    };
+    if let Some(value) = line.and_then(|line| secret(&line)) {
+        headers.append(header::SET_COOKIE, value);
     }
 }
 

@@ -19,7 +19,7 @@ use crate::error;
 use crate::service::RequestBackend;
 
 /// Pages that are there for everyone.
-const OPEN_PAGES: [&str; 2] = ["/sign-in", "/forgot-password"];
+const OPEN_PAGES: [&str; 3] = ["/sign-in", "/sign-in/choose", "/forgot-password"];
 
 /// Where a password is changed; the only page until a one-time password is.
 const SECURITY: &str = "/account/security";
@@ -50,7 +50,7 @@ pub(super) async fn page(known: Known, request: Request) -> Response {
 pub(super) async fn plain(known: Known, parameters: RawPathParams, request: Request) -> Response {
     let of_users = request.uri().path().starts_with("/users/");
     let named = parameters.iter().all(|(name, text)| match name {
-        "act" if !of_users => text == "disable",
+        "act" if !of_users => matches!(text, "disable" | "end"),
         "act" => rollcall_client::USER_ACTS.contains(&text),
         "key" => text.parse::<RoleKey>().is_ok(),
         // Ids of users, sessions and previews look the same. What is no id names nothing.

@@ -9,8 +9,8 @@ use axum::extract::Request;
 use http::header;
 use leptos::nonce::Nonce;
 
-use super::Http;
 use super::address::Peer;
+use super::{Http, credentials};
 use crate::service::RequestFacts;
 use crate::service::facts::LONGEST_USER_AGENT;
 
@@ -112,6 +112,7 @@ impl Asked {
             request_id: self.id.clone(),
             https_needed: !self.https && !self.host.as_deref().is_some_and(is_loopback_host),
             browser_zone: zone_cookie(request.headers()),
+            ticket: credentials::ticket(request.headers()),
         }
     }
 }

@@ -121,6 +121,7 @@ pub(super) fn kept(response: &mut Response) -> HeaderMap {
 /// Writes what the service decided into the answer's headers.
 pub(super) fn apply(effects: &Effects, headers: &mut HeaderMap) {
     credentials::write(&effects.cookie, effects.bearer.as_ref(), headers);
+    credentials::write_ticket(&effects.ticket, headers);
     if effects.clear_site_data {
         // Not "cookies": that would take other applications' cookies of the same site along.
         headers.insert(

@@ -1,7 +1,7 @@
 //! Signing in and out.
 
 use axum::response::Response;
-use rollcall_core::{Backend, Session, SessionId, SignIn};
+use rollcall_core::{Backend as _, Session, SessionId, SignIn};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -76,10 +76,13 @@ pub(super) async fn sign_in(
                 token: Some(token.expose().to_string()),
             })
     } else {
-        asking.sign_in(input).await.map(|session| SignedIn {
-            session,
-            token: None,
-        })
+        asking
+            .sign_in_for_cookie(input)
+            .await
+            .map(|session| SignedIn {
+                session,
+                token: None,
+            })
     };
     signed_in.map(Json).map_err(|error| ApiError {
         sessions: asking.effects().choice,

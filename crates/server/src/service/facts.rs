@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::ticket::Ticket;
 use super::token::Token;
 
 /// The longest user agent that is kept, in bytes.
@@ -20,6 +21,8 @@ pub struct RequestFacts {
     pub https_needed: bool,
     /// The browser's time zone, if it told (IANA name, unchecked).
     pub browser_zone: Option<String>,
+    /// The ticket of a sign-in that waits for a choice, if one came along.
+    pub ticket: Option<Ticket>,
 }
 
 /// The credential that came with a request.

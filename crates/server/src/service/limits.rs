@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, Error, Policy, Rule, SessionId, Timestamp, UserId,
-    WhenFull,
+    AuditAction, AuditOutcome, EndReason, Error, Leaving, Policy, Rule, SessionId, Timestamp,
+    UserId, WhenFull,
 };
 use sea_orm::DatabaseTransaction;
 
@@ -24,8 +24,8 @@ pub(super) struct Room {
     one_address: bool,
     ip: IpAddr,
     now: Timestamp,
-    /// Sessions that the user named to make room.
-    chosen: Vec<SessionId>,
+    /// What the user chose to make room.
+    chosen: Leaving,
     /// The session that ends anyway, since this sign-in takes its place.
     replaced: Option<SessionId>,
     ended: AuditRecord,
@@ -37,7 +37,7 @@ impl Room {
         policy: &Policy,
         facts: &RequestFacts,
         now: Timestamp,
-        chosen: Vec<SessionId>,
+        chosen: Leaving,
         replaces: Option<&Caller>,
     ) -> Self {
         let exempt = user.service_account && policy.is_on(Rule::ExemptServiceAccounts);
@@ -69,6 +69,11 @@ impl Room {
         }
     }
 
+    /// Whether the user may choose what ends.
+    pub(super) fn lets_choose(&self) -> bool {
+        self.when_full == WhenFull::Choose
+    }
+
     /// Whether there is anything to keep to.
     pub(super) fn is_limited(&self) -> bool {
         self.most > 0 || self.one_address
@@ -96,7 +101,11 @@ impl Room {
             WhenFull::EndOldest => live.into_iter().take(surplus).collect(),
             WhenFull::Choose => live
                 .into_iter()
-                .filter(|row| self.chosen.contains(&row.id))
+                .filter(|row| match &self.chosen {
+                    Leaving::Only(ids) => ids.contains(&row.id),
+                    Leaving::All => true,
+                    Leaving::None => false,
+                })
                 .collect(),
             WhenFull::Refuse => Vec::new(),
         };

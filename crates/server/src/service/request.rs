@@ -9,15 +9,19 @@ use std::sync::{Mutex, PoisonError};
 use rollcall_core::backend::{Answer, Backend};
 use rollcall_core::{
     AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, Columns, EndAllScope,
-    EndChoice, EndPreviewId, EndResult, EndRun, Error, FilterWords, Kind, LastEnd, Me, OwnScope,
-    Page, Policy, PolicyPlace, Rule, SavedFilter, SavedFilterId, Session, SessionFilter, SessionId,
-    SessionQuery, SessionStats, SignIn, Surroundings, Timestamp, UserId,
+    EndChoice, EndPreviewId, EndResult, EndRun, Error, FilterWords, Kind, LastEnd, Leaving, Me,
+    OwnScope, Page, PendingSignIn, Policy, PolicyPlace, Rule, SavedFilter, SavedFilterId, Session,
+    SessionFilter, SessionId, SessionQuery, SessionStats, SignIn, SignInStep, Surroundings,
+    Timestamp, UserId,
 };
 
 use super::audit::event;
 use super::authenticate::Authentication;
 use super::caller::Caller;
+use super::choosing::TICKET;
 use super::facts::{Presented, RequestFacts};
+use super::sign_in::Refused;
+use super::ticket::Ticket;
 use super::token::Token;
 use super::{Service, zones};
 
@@ -51,11 +55,30 @@ pub enum CookieEffect {
     Expire,
 }
 
+/// What to do with the cookie of a sign-in that waits for a choice.
+#[derive(Clone, Debug, Default)]
+pub enum TicketEffect {
+    /// Leave it.
+    #[default]
+    Keep,
+    /// Set it.
+    Set {
+        /// The ticket.
+        ticket: Ticket,
+        /// `Max-Age`, in seconds.
+        max_age: u64,
+    },
+    /// Expire it.
+    Expire,
+}
+
 /// What an answer must carry besides its body.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
     /// The session cookie.
     pub cookie: CookieEffect,
+    /// The cookie of a sign-in that waits for a choice.
+    pub ticket: TicketEffect,
     /// The successor of a program's token, for the `Session-Token` header.
     pub bearer: Option<Token>,
     /// Whether the browser should forget what it has stored of us.
@@ -184,22 +207,64 @@ impl RequestBackend {
         if let Some(error) = self.refused() {
             return self.noted(Err(error));
         }
-        let email = input.email.clone();
         let signed_in = self
             .service
-            .sign_in(input, Kind::Api, None, &self.facts)
+            .sign_in(input, Kind::Api, None, &self.facts, None)
             .await;
-        self.offer_choice(&email, signed_in.as_ref().err()).await;
-        self.noted(signed_in)
+        match signed_in {
+            Ok(signed_in) => Ok(signed_in),
+            Err(refused) => self.noted(Err(self.offer_choice(refused).await)),
+        }
     }
 
-    // Only a right password leads to this error, so that its user may see what is open.
-    async fn offer_choice(&self, email: &str, error: Option<&Error>) {
-        if let Some(Error::SessionLimit(_)) = error
-            && let Ok(choice) = self.service.sessions_to_choose(email).await
+    /// Signs in through the REST API with a cookie.
+    pub async fn sign_in_for_cookie(&self, input: SignIn) -> Result<Session, Error> {
+        let keep = input.keep;
+        match self.open_with_password(input, None).await {
+            Ok((session, token)) => {
+                self.hold(&session, token, keep);
+                Ok(session)
+            }
+            Err(refused) => self.noted(Err(self.offer_choice(refused).await)),
+        }
+    }
+
+    async fn open_with_password(
+        &self,
+        input: SignIn,
+        ticket: Option<&Ticket>,
+    ) -> Result<(Session, Token), Refused> {
+        if let Some(error) = self.refused() {
+            return Err(error.into());
+        }
+        self.service
+            .sign_in(input, Kind::Console, self.replaced(), &self.facts, ticket)
+            .await
+    }
+
+    // The session that ends where somebody signs in in its place.
+    fn replaced(&self) -> Option<&Caller> {
+        self.caller().filter(|_| self.with_cookie)
+    }
+
+    fn hold(&self, session: &Session, token: Token, keep: bool) {
+        let now = self.service.now();
+        let max_age = keep.then(|| session.absolute_expires_at.seconds_since(now));
+        let mut effects = self.lock();
+        effects.cookie = CookieEffect::Set { token, max_age };
+        if self.facts.ticket.is_some() {
+            effects.ticket = TicketEffect::Expire;
+        }
+    }
+
+    // Only a right password leads here, so that its user may see what is open.
+    async fn offer_choice(&self, refused: Refused) -> Error {
+        if let Some(user) = refused.chooser
+            && let Ok(choice) = self.service.sessions_to_choose(user).await
         {
             self.lock().choice = choice;
         }
+        refused.error
     }
 
     /// The next sessions that the caller may see, newest first; for answers that are streamed. A stream
@@ -321,26 +386,48 @@ impl Backend for RequestBackend {
         })
     }
 
-    fn sign_in(&self, input: SignIn) -> Answer<'_, Session> {
+    fn sign_in(&self, input: SignIn) -> Answer<'_, SignInStep> {
+        self.answer(async {
+            let keep = input.keep;
+            let ticket = Ticket::generate(self.service.random());
+            match self.open_with_password(input, Some(&ticket)).await {
+                Ok((session, token)) => {
+                    self.hold(&session, token, keep);
+                    Ok(SignInStep::Done)
+                }
+                Err(refused) if refused.chooser.is_some() => {
+                    let max_age = TICKET.as_secs();
+                    self.lock().ticket = TicketEffect::Set { ticket, max_age };
+                    Ok(SignInStep::Choose)
+                }
+                Err(refused) => Err(refused.error),
+            }
+        })
+    }
+
+    fn pending_sign_in(&self) -> Answer<'_, PendingSignIn> {
+        self.answer(async {
+            let ticket = self.facts.ticket.as_ref().ok_or(Error::ChoiceSpent)?;
+            self.service.pending_sign_in(ticket, self.replaced()).await
+        })
+    }
+
+    fn finish_sign_in(&self, leaving: Leaving) -> Answer<'_, ()> {
         self.answer(async {
             if let Some(error) = self.refused() {
                 return Err(error);
             }
-            let replaces = self.caller().filter(|_| self.with_cookie);
-            let (keep, email) = (input.keep, input.email.clone());
-            let signed_in = self
+            let ticket = self.facts.ticket.as_ref().ok_or(Error::ChoiceSpent)?;
+            let finished = self
                 .service
-                .sign_in(input, Kind::Console, replaces, &self.facts)
+                .finish_sign_in(ticket, leaving, self.replaced(), &self.facts)
                 .await;
-            self.offer_choice(&email, signed_in.as_ref().err()).await;
-            let (session, token) = signed_in?;
-            let max_age = keep.then(|| {
-                session
-                    .absolute_expires_at
-                    .seconds_since(self.service.now())
-            });
-            self.lock().cookie = CookieEffect::Set { token, max_age };
-            Ok(session)
+            if let Err(Error::ChoiceSpent) = finished {
+                self.lock().ticket = TicketEffect::Expire;
+            }
+            let (session, token, keep) = finished?;
+            self.hold(&session, token, keep);
+            Ok(())
         })
     }
 

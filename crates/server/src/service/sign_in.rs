@@ -7,19 +7,21 @@
 use std::time::Duration;
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, Error, Field, Kind, Method, Policy, PolicyPlace, Problem,
-    Rule, Session, SessionId, SignIn, Timestamp, UserRef,
+    AuditAction, AuditOutcome, EndReason, Error, Field, Kind, Leaving, Method, Policy, PolicyPlace,
+    Problem, Rule, Session, SessionId, SignIn, Timestamp, UserId, UserRef, WhenFull,
 };
 use unicode_normalization::UnicodeNormalization;
 
 use super::audit::{Describe, event};
 use super::cache::idle_expiry;
 use super::caller::Caller;
+use super::choosing::ticket_for;
 use super::ending::ended_one;
 use super::facts::RequestFacts;
 use super::limits::Room;
 use super::password::Password;
 use super::throttle::Throttled;
+use super::ticket::Ticket;
 use super::token::Token;
 use super::{Service, user_agent};
 use crate::clock::uuid_v7;
@@ -30,12 +32,49 @@ use crate::db::records::{AuditRecord, SessionRecord, UserRecord};
 pub const LONGEST_SESSION_NAME: u32 = 80;
 
 /// The session that somebody signs in for.
-struct Wanted {
-    name: String,
-    kind: Kind,
-    keep: bool,
+pub(super) struct Wanted {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) keep: bool,
     /// Sessions to end where there are as many as there may be.
-    end: Vec<SessionId>,
+    pub(super) leaving: Leaving,
+}
+
+/// What makes somebody entitled to a session.
+pub(super) enum Proof<'a> {
+    /// The password. Where there is no room and the user may choose, the ticket is stored, if there is one.
+    Password(&'a Password, Option<&'a Ticket>),
+    /// The ticket with this hash, which is used up.
+    Ticket([u8; 32]),
+}
+
+/// A session to be opened.
+pub(super) struct Opening<'a> {
+    pub(super) user: &'a UserRecord,
+    pub(super) policy: &'a Policy,
+    /// The name that attempts are counted under.
+    pub(super) key: String,
+    pub(super) proof: Proof<'a>,
+    pub(super) wanted: Wanted,
+    pub(super) replaces: Option<&'a Caller>,
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub error: Error,
+    /// With `SessionLimit`: who may choose which sessions end.
+    pub chooser: Option<UserId>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            chooser: None,
+        }
+    }
 }
 
 /// What is known of an account while a password is compared.
@@ -51,25 +90,26 @@ pub(super) struct Attempt {
 
 impl Service {
     /// Signs in and makes a session with a new token. `replaces` is the session that came with the
-    /// request; it ends.
+    /// request; it ends. `ticket` becomes good where there is no room and the user may choose what ends.
     pub async fn sign_in(
         &self,
         input: SignIn,
         kind: Kind,
         replaces: Option<&Caller>,
         facts: &RequestFacts,
-    ) -> Result<(Session, Token), Error> {
+        ticket: Option<&Ticket>,
+    ) -> Result<(Session, Token), Refused> {
         let wanted = Wanted {
             name: session_name(input.name.as_deref(), facts)?,
             kind,
             keep: input.keep,
-            end: input.end,
+            leaving: Leaving::Only(input.end),
         };
         if input.email.trim().is_empty() {
-            return Err(Error::Invalid(Field::Email, Problem::Missing));
+            return Err(Error::Invalid(Field::Email, Problem::Missing).into());
         }
         if input.password.is_empty() {
-            return Err(Error::Invalid(Field::Password, Problem::Missing));
+            return Err(Error::Invalid(Field::Password, Problem::Missing).into());
         }
         let password = Password::presented(&input.password).ok_or(Error::Invalid(
             Field::Password,
@@ -81,7 +121,7 @@ impl Service {
         let key = attempt_key(&input.email);
         let Some(_turn) = self.inner.turns.wait(key.clone()).await else {
             count_sign_in(AuditOutcome::Throttled);
-            return Err(Error::TooManyAttempts(1));
+            return Err(Error::TooManyAttempts(1).into());
         };
         let attempt = self.attempt(key, &password).await?;
         let Some(user) = attempt
@@ -91,11 +131,18 @@ impl Service {
         else {
             self.note_failure(&attempt, AuditAction::SignIn, facts)
                 .await?;
-            return Err(Error::SignInFailed);
+            return Err(Error::SignInFailed.into());
         };
-        let opened = self
-            .open_session(user, &attempt, &password, wanted, replaces, facts)
-            .await;
+        let (chooser, chooses) = (user.id, attempt.policy.when_full() == WhenFull::Choose);
+        let opening = Opening {
+            user,
+            policy: &attempt.policy,
+            key: attempt.key.clone(),
+            proof: Proof::Password(&password, ticket),
+            wanted,
+            replaces,
+        };
+        let opened = self.open_session(opening, facts).await;
         // Where there is no room, the password was right all the same: nobody is guessing here.
         if matches!(
             opened,
@@ -112,7 +159,10 @@ impl Service {
             self.note_failure(&overtaken, AuditAction::SignIn, facts)
                 .await?;
         }
-        let signed_in = opened?;
+        let signed_in = opened.map_err(|error| Refused {
+            error,
+            chooser: (chooses && matches!(error, Error::SessionLimit(_))).then_some(chooser),
+        })?;
         count_sign_in(AuditOutcome::Success);
         Ok(signed_in)
     }
@@ -229,19 +279,32 @@ impl Service {
         Ok(())
     }
 
-    async fn open_session(
+    pub(super) async fn open_session(
         &self,
-        user: &UserRecord,
-        attempt: &Attempt,
-        password: &Password,
-        wanted: Wanted,
-        replaces: Option<&Caller>,
+        opening: Opening<'_>,
         facts: &RequestFacts,
     ) -> Result<(Session, Token), Error> {
+        let Opening {
+            user,
+            policy,
+            key,
+            proof,
+            wanted,
+            replaces,
+        } = opening;
         let now = self.now();
         let token = Token::generate(self.random());
-        let chosen = wanted.end.clone();
-        let record = self.new_session(user, &token, wanted, &attempt.policy, facts, now);
+        let room = Room::new(user, policy, facts, now, wanted.leaving.clone(), replaces);
+        let (used, kept) = match proof {
+            Proof::Ticket(hash) => (Some(hash), None),
+            Proof::Password(_, ticket) => (
+                None,
+                ticket
+                    .filter(|_| room.lets_choose())
+                    .map(|ticket| ticket_for(ticket, user, &wanted, now)),
+            ),
+        };
+        let record = self.new_session(user, &token, wanted, policy, facts, now);
         let (id, user_id) = (record.id, user.id);
         let person = user_ref(user);
         let by_user = |action| {
@@ -267,8 +330,8 @@ impl Service {
             (caller.session_id(), old)
         });
         // Raising the cost of hashing reaches each account at its next sign-in.
-        let rehashed = match user.password_hash.as_deref() {
-            Some(old) if self.inner.hasher.is_outdated(old) => {
+        let rehashed = match (user.password_hash.as_deref(), &proof) {
+            (Some(old), Proof::Password(password, _)) if self.inner.hasher.is_outdated(old) => {
                 let new = self
                     .inner
                     .hasher
@@ -279,8 +342,7 @@ impl Service {
             }
             _ => None,
         };
-        let (key, compared, stored) = (attempt.key.clone(), user.clone(), record);
-        let room = Room::new(user, &attempt.policy, facts, now, chosen, replaces);
+        let (compared, stored) = (user.clone(), record);
         if replaced.is_some() || room.is_limited() {
             self.flush_activity().await?;
         }
@@ -293,6 +355,10 @@ impl Service {
                         let leaving = match room.find(tx).await? {
                             Ok(leaving) => leaving,
                             Err(error) => {
+                                // As whoever uses a ticket takes it before the attempts.
+                                if let (Some(kept), Error::SessionLimit(_)) = (&kept, error) {
+                                    db::sign_in_tickets::create(tx, kept, now).await?;
+                                }
                                 db::attempts::give_back(tx, &key).await?;
                                 let refused = AuditRecord {
                                     outcome: AuditOutcome::Refused,
@@ -302,6 +368,11 @@ impl Service {
                                 return Ok((Err(error), Vec::new()));
                             }
                         };
+                        if let Some(hash) = &used
+                            && !db::sign_in_tickets::consume(tx, hash, now).await?
+                        {
+                            return Err(db::DbError::Refused(Error::ChoiceSpent));
+                        }
                         // Sessions and counters before users, and the trail last, as everywhere.
                         db::sessions::insert(tx, &stored, &compared.email).await?;
                         let (made, mut events) = room.make(tx, leaving).await?;
@@ -444,7 +515,7 @@ pub(super) fn chosen_name(given: &str) -> Result<Option<String>, Error> {
     }
 }
 
-fn count_sign_in(outcome: AuditOutcome) {
+pub(super) fn count_sign_in(outcome: AuditOutcome) {
     metrics::counter!("rollcall_sign_ins_total", "outcome" => outcome.as_str()).increment(1);
 }
 

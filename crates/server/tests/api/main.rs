@@ -13,6 +13,7 @@ mod audit_verify;
 mod authority;
 mod backup;
 mod browser_safety;
+mod choosing;
 mod contract;
 mod credentials;
 mod database_away;

@@ -204,6 +204,21 @@ CREATE TABLE sign_in_attempt (
 CREATE INDEX sign_in_attempt_by_age ON sign_in_attempt (last_at) WHERE locked_at IS NULL;
 CREATE INDEX sign_in_attempt_locked ON sign_in_attempt (name, locked_at) WHERE locked_at IS NOT NULL;
 
+-- Sign-ins with a right password that wait for their users to choose which sessions end. One for each user; used once.
+CREATE TABLE sign_in_ticket (
+    secret_hash {bytes} NOT NULL PRIMARY KEY,
+    user_id {uuid} NOT NULL,
+    -- What the password was compared with, hashed once more: another password makes the ticket void.
+    proof {bytes} NOT NULL,
+    name {text} NOT NULL,
+    keep boolean NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    used_at bigint
+);
+CREATE INDEX sign_in_ticket_by_user ON sign_in_ticket (user_id);
+CREATE INDEX sign_in_ticket_by_age ON sign_in_ticket (expires_at);
+
 CREATE TABLE audit_event (
     sequence bigint NOT NULL PRIMARY KEY,
     at bigint NOT NULL,
