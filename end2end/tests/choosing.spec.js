@@ -1,13 +1,19 @@
 import { ADMIN, PASSWORD, alive, expect, fillSignIn, serve, signIn, test } from "../support/test.js";
 
 const NORA = { email: "nora@rollcall.example", name: "Nora Field", password: PASSWORD };
+const MAX = { email: "max@rollcall.example", name: "Max Meadow", password: PASSWORD };
+const IDA = { email: "ida@rollcall.example", name: "Ida Hill", password: PASSWORD };
 
-serve({ users: [NORA] });
+// The tests share a server, so each has a user of its own.
+serve({ users: [NORA, MAX, IDA] });
 
-/** Lets everybody have two sessions, and choose what ends. Gives Nora two. */
-async function fill(another) {
+/** Lets members have two sessions, and choose what ends. Gives somebody two. */
+async function fill(another, who) {
   const admin = await another();
   await signIn(admin, ADMIN, { next: "/policy" });
+  await admin.locator("select[name=organisation]").selectOption({ label: "Default" });
+  await admin.locator("select[name=role]").selectOption({ label: "Member" });
+  await admin.getByRole("button", { name: "Show" }).click();
   await admin.getByLabel(/Sessions that a user may have at once/).fill("2");
   await admin.getByLabel("What becomes of one more").selectOption({ label: "The user says which one ends" });
   await admin.getByRole("button", { name: "Save" }).click();
@@ -15,16 +21,16 @@ async function fill(another) {
   const open = [];
   for (let count = 0; count < 2; count += 1) {
     const browser = await another();
-    await signIn(browser, NORA);
+    await signIn(browser, who);
     open.push(browser);
   }
   return open;
 }
 
-async function makesRoom(page, open, scripts) {
+async function makesRoom(page, who, open, scripts) {
   await page.goto("/sign-in?next=%2Faccount%2Fsecurity");
   if (scripts) await alive(page);
-  await fillSignIn(page, NORA);
+  await fillSignIn(page, who);
   await expect(page.getByRole("heading", { name: "Make room for this session" })).toBeVisible();
   await expect(page.getByText("End 1 session or more to sign in here.")).toBeVisible();
   const boxes = page.getByRole("checkbox");
@@ -47,15 +53,15 @@ async function makesRoom(page, open, scripts) {
 
 test("a user who has as many sessions as there may be chooses what ends", async ({ page, another, watch }) => {
   watch.allow(/status of 4/);
-  await makesRoom(page, await fill(another), true);
+  await makesRoom(page, NORA, await fill(another, NORA), true);
 });
 
 test("everything can be ended at once, and an old page says that it is over", async ({ page, another, watch }) => {
   watch.allow(/status of 4/);
-  await fill(another);
+  await fill(another, MAX);
   await page.goto("/sign-in");
   await alive(page);
-  await fillSignIn(page, NORA);
+  await fillSignIn(page, MAX);
   await page.getByRole("button", { name: "End all 2 and sign in" }).click();
   await expect(page.getByRole("heading", { name: "My sessions" })).toBeVisible();
   await page.goto("/sign-in/choose");
@@ -69,7 +75,7 @@ test.describe("narrow and without scripts", () => {
 
   test("a user chooses what ends", async ({ page, another, watch }) => {
     watch.allow(/status of 4/);
-    await makesRoom(page, await fill(another), false);
+    await makesRoom(page, IDA, await fill(another, IDA), false);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth).catch(() => 360);
     expect(wide).toBeLessThanOrEqual(360);
   });
