@@ -21,12 +21,16 @@ use crate::{Context, canary, ledger};
 const READERS: usize = 500;
 /// Who signs in at once.
 const SIGN_INS: usize = 500;
+/// MiB that one hash takes; as many are made at once as there are processors.
+const HASH: f64 = 19.0;
+/// MiB for all that 500 connections and their requests need besides.
+const OTHERS: f64 = 100.0;
 /// Kept-alive connections of those who come back.
 const CONNECTIONS: usize = 500;
 
 /// F10: an administrator ends sessions while hundreds of others ask for lists.
 pub(crate) async fn ends_among_readers(context: &Context) -> Result<Vec<String>> {
-    let times = context.count(50, 1_000) as usize;
+    let times = context.count(10, 1_000) as usize;
     let mut lines = Vec::new();
     for place in Place::both(context, "readers").await? {
         let mut people = people::store(&place, 20).await?;
@@ -116,7 +120,7 @@ async fn read_lists(
 /// same moment.
 pub(crate) async fn herd(context: &Context) -> Result<Vec<String>> {
     let count = context.count(1_000, 20_000) as usize;
-    let lives = Duration::from_secs(if context.short { 25 } else { 90 });
+    let lives = Duration::from_secs(if context.short { 15 } else { 90 });
     let mut lines = Vec::new();
     for place in Place::both(context, "herd").await? {
         let mut people = people::store(&place, 50).await?;
@@ -294,6 +298,11 @@ pub(crate) async fn sign_ins(context: &Context) -> Result<Vec<String>> {
         }
     }
     ensure!(signed_in > 0, "nobody could sign in");
+    let slots = std::thread::available_parallelism().map_or(2, usize::from);
+    ensure!(
+        most < slots as f64 * HASH + OTHERS,
+        "{most:.0} MiB more memory: more than {slots} hashes need"
+    );
     server.stop().await?;
     let ids: Vec<_> = own.iter().map(|session| session.id).collect();
     place.leave(&ids).await?;

@@ -36,6 +36,7 @@ pub mod token;
 pub mod upkeep;
 mod user_acts;
 pub mod user_agent;
+mod workers;
 pub mod zones;
 
 use std::future::Future;

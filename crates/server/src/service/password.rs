@@ -4,16 +4,19 @@
 //! nothing else; common ones are refused (NIST SP 800-63B-4, 3.1.1.2). Passwords are normalised to NFC
 //! and never cut.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
+use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use rollcall_core::{Error, Field, Problem};
+use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+use super::workers::Workers;
 use crate::clock::Random;
 
 /// The least that `password_min_length` can be set to.
@@ -89,6 +92,7 @@ impl std::fmt::Debug for Password {
 pub struct Hasher {
     slots: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    workers: Workers,
     argon2: Argon2<'static>,
     dummy: Arc<str>,
 }
@@ -108,6 +112,7 @@ impl Hasher {
         Self {
             slots: Arc::new(Semaphore::new(slots.max(1))),
             waiting: Arc::new(Semaphore::new(MOST_WAITING)),
+            workers: Workers::start(slots),
             argon2,
             dummy: dummy.into(),
         }
@@ -143,12 +148,8 @@ impl Hasher {
         let password = password.clone();
         let same = self
             .run(move || {
-                // The parameters of the stored hash count, so older hashes still open.
-                PasswordHash::new(&hash).is_ok_and(|parsed| {
-                    Argon2::default()
-                        .verify_password(password.0.as_bytes(), &parsed)
-                        .is_ok()
-                })
+                PasswordHash::new(&hash)
+                    .is_ok_and(|parsed| is_hash_of(&parsed, &password).unwrap_or(false))
             })
             .await?;
         Ok(same && real)
@@ -175,14 +176,44 @@ impl Hasher {
             .acquire_owned()
             .await
             .map_err(|_| Overloaded)?;
-        tokio::task::spawn_blocking(move || {
+        let work = move || {
             // The slot is held by the work, not by the caller: one who hangs up frees nothing early.
             let _slot = slot;
             work()
-        })
-        .await
-        .map_err(|_| Overloaded)
+        };
+        self.workers.run(work).await.ok_or(Overloaded)
     }
+}
+
+thread_local! {
+    /// The blocks that Argon2 fills. A worker keeps them from one hash to the next: taken and given back each time, memory
+    /// of this size breaks the allocator's into pieces that the next hash does not fit into.
+    static BLOCKS: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
+}
+
+fn fill(argon2: &Argon2<'_>, password: &Password, salt: &[u8], out: &mut [u8]) -> Option<()> {
+    BLOCKS.with_borrow_mut(|blocks| {
+        let wanted = argon2.params().block_count();
+        if blocks.len() < wanted {
+            blocks.resize(wanted, Block::new());
+        }
+        let blocks = blocks.get_mut(..wanted)?;
+        argon2
+            .hash_password_into_with_memory(password.0.as_bytes(), salt, out, blocks)
+            .ok()
+    })
+}
+
+/// Whether a password belongs to a hash; `None` for a hash that is none of ours. The hash's own parameters count, so
+/// that older ones still open.
+fn is_hash_of(hash: &PasswordHash, password: &Password) -> Option<bool> {
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+    let version = Version::try_from(hash.version?).ok()?;
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(hash).ok()?);
+    let expected = hash.hash.as_ref()?.as_bytes();
+    let mut found = Zeroizing::new(vec![0; expected.len()]);
+    fill(&argon2, password, hash.salt.as_ref()?, &mut found)?;
+    Some(found.as_slice().ct_eq(expected).into())
 }
 
 fn hash_now(argon2: &Argon2<'_>, password: &Password, random: &dyn Random) -> String {
