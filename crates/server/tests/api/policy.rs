@@ -571,10 +571,10 @@ async fn a_lock_is_shown_until_the_policy_of_its_place_opens_it() {
             .ok();
         user["locked_at"] != Value::Null
     };
-    assert_eq!(locked().await, [max.email.clone(), nora.email.clone()]);
+    assert_eq!(locked().await, [max.email.as_str(), nora.email.as_str()]);
     assert!(state(&nora).await && state(&max).await);
     app.advance(minutes(16));
-    assert_eq!(locked().await, [max.email.clone()]);
+    assert_eq!(locked().await, [max.email.as_str()]);
     assert!(!state(&nora).await && state(&max).await);
     app.browser().sign_in(&nora).await.ok();
     // What a role says goes before its organisation, and 0 is never.
@@ -590,7 +590,7 @@ async fn a_lock_is_shown_until_the_policy_of_its_place_opens_it() {
     .await
     .ok();
     app.advance(minutes(20));
-    assert_eq!(locked().await, [max.email.clone(), nora.email.clone()]);
+    assert_eq!(locked().await, [max.email.as_str(), nora.email.as_str()]);
 }
 
 async fn ended_sessions_are_kept_as_long_as_their_place_says() {
