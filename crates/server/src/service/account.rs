@@ -108,13 +108,17 @@ impl Service {
         .on(session);
         self.flush_activity().await?;
         let old_lineage = caller.session.record.lineage_hash;
-        let changed = self
-            .write_then(
-                move |tx, trail| {
-                    Box::pin(async move {
-                        // Both are conditional. A session that was ended meanwhile leaves everything as it is;
-                        // a password that was changed meanwhile takes the whole job back.
-                        if !db::sessions::renew_lineage(
+        self.write_then(
+            move |tx, trail| {
+                Box::pin(async move {
+                    // Tickets, users, attempts, sessions: as everywhere.
+                    db::sign_in_tickets::forget(tx, user).await?;
+                    // Both are conditional, and take the whole job back: whatever ends this session or changes the
+                    // password meanwhile has signed the caller out.
+                    let changed =
+                        db::users::change_password(tx, user, &old_hash, &new_hash, now).await?;
+                    let renewed = changed
+                        && db::sessions::renew_lineage(
                             tx,
                             session,
                             &lineage_hash,
@@ -122,44 +126,37 @@ impl Service {
                             &rotation_key,
                             now,
                         )
-                        .await?
-                        {
-                            return Ok(None);
-                        }
-                        if !db::users::change_password(tx, user, &old_hash, &new_hash, now).await? {
-                            return Err(db::DbError::Aborted);
-                        }
-                        db::attempts::give_back(tx, &attempt.key).await?;
-                        let others = db::sessions::end_all_of_user(
+                        .await?;
+                    if !renewed {
+                        return Err(db::DbError::Refused(Error::Unauthenticated));
+                    }
+                    db::attempts::give_back(tx, &attempt.key).await?;
+                    let others = db::sessions::end_all_of_user(
+                        tx,
+                        user,
+                        Some(session),
+                        now,
+                        EndReason::PasswordChanged,
+                        Some(user),
+                    )
+                    .await?;
+                    trail
+                        .append(
                             tx,
-                            user,
-                            Some(session),
-                            now,
-                            EndReason::PasswordChanged,
-                            Some(user),
+                            &record.with(format!("{} other sessions ended", others.len())),
                         )
                         .await?;
-                        trail
-                            .append(
-                                tx,
-                                &record.with(format!("{} other sessions ended", others.len())),
-                            )
-                            .await?;
-                        Ok(Some(others))
-                    })
-                },
-                move |service, others| {
-                    let Some(others) = others else { return };
-                    // The old lineage is nobody's now: its token answers 401 without a theft alarm.
-                    service.inner.cache.ended(old_lineage);
-                    service.ended_many(others, EndReason::PasswordChanged);
-                    service.inner.cache.authority_changed();
-                },
-            )
-            .await?;
-        if changed.is_none() {
-            return Err(Error::Unauthenticated);
-        }
+                    Ok(others)
+                })
+            },
+            move |service, others| {
+                // The old lineage is nobody's now: its token answers 401 without a theft alarm.
+                service.inner.cache.ended(old_lineage);
+                service.ended_many(others, EndReason::PasswordChanged);
+                service.inner.cache.authority_changed();
+            },
+        )
+        .await?;
         Ok(token)
     }
 

@@ -373,7 +373,14 @@ impl Service {
                         {
                             return Err(db::DbError::Refused(Error::ChoiceSpent));
                         }
-                        // Sessions and counters before users, and the trail last, as everywhere.
+                        // Users, attempts, sessions with their counters, and the trail last, as everywhere.
+                        if !db::users::note_sign_in(tx, &compared, now).await? {
+                            return Err(db::DbError::Refused(Error::SignInFailed));
+                        }
+                        if let Some((old, new)) = rehashed {
+                            db::users::replace_hash(tx, user_id, &old, &new).await?;
+                        }
+                        db::attempts::give_back(tx, &key).await?;
                         db::sessions::insert(tx, &stored, &compared.email).await?;
                         let (made, mut events) = room.make(tx, leaving).await?;
                         events.extend([signed_in, created]);
@@ -383,15 +390,6 @@ impl Service {
                             ended = db::sessions::end(tx, old, now, reason, by, None).await?;
                             events.extend(ended.then_some(record));
                         }
-                        if !db::users::note_sign_in(tx, &compared, now).await? {
-                            // What was stored here is taken back.
-                            return Err(db::DbError::Refused(Error::SignInFailed));
-                        }
-                        if let Some((old, new)) = rehashed {
-                            db::users::replace_hash(tx, user_id, &old, &new).await?;
-                        }
-                        // After the user, as an unlock takes them.
-                        db::attempts::give_back(tx, &key).await?;
                         trail.append_all(tx, &events).await?;
                         Ok((Ok(ended), made))
                     })

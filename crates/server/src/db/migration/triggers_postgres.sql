@@ -69,7 +69,9 @@ BEGIN
             CASE WHEN ended_at IS NULL THEN 1735689600000 - created_at / 1000 ELSE 0 END
         FROM before
     ) changed
-    GROUP BY organisation_id, kind ORDER BY organisation_id, kind
+    -- What changes no counter, such as another e-mail, takes none: its transaction holds the user already.
+    GROUP BY organisation_id, kind HAVING sum(active) <> 0 OR sum(ended_ms) <> 0 OR sum(active_created_ms) <> 0
+    ORDER BY organisation_id, kind
     ON CONFLICT (organisation_id, kind) DO UPDATE SET
         active = c.active + excluded.active,
         ended_ms = c.ended_ms + excluded.ended_ms,
