@@ -11,7 +11,9 @@ use super::counters::natural;
 use super::entity::organisation;
 use super::error::DbError;
 use super::life;
+use super::overtaken::Overtaken;
 use super::records::OrganisationRecord;
+use super::scope::Scope;
 use super::sql::{Dialect, Row, Sql};
 
 /// Stores an organisation.
@@ -175,17 +177,39 @@ pub async fn sizes(
         size.sessions = natural(row.get("total")?);
         size.active_sessions = natural(row.get("active")?);
     }
-    // What counts as active and lives no more.
+    let scope = only.map_or(Scope::All, Scope::Organisation);
+    let overtaken = Overtaken::read(connection, scope, now).await?;
+    if !overtaken.is_empty() {
+        // Where an epoch has overtaken nearly all of an organisation, what was created since counts instead.
+        for (id, size) in &mut sizes {
+            if overtaken.covers_all_of(id.0) {
+                size.active_sessions = 0;
+            }
+        }
+        let mut sql = Sql::new(connection, "");
+        let spared = overtaken.spared(&mut sql);
+        sql.push(&format!(
+            "SELECT s.organisation_id AS organisation_id, count(*) AS since FROM session s
+            WHERE s.number IN (SELECT number FROM ({spared}) spared) GROUP BY s.organisation_id"
+        ));
+        for row in sql.all(connection).await? {
+            let row = Row(&row);
+            let size = sizes
+                .entry(OrganisationId(row.uuid("organisation_id")?))
+                .or_default();
+            size.active_sessions = natural(row.get("since")?);
+        }
+    }
+    // What has no stored end and lives no more, but for what was overtaken.
     let mut sql = Sql::new(connection, "");
     let (at, wanted) = (sql.place(now.0), and(&mut sql, "s.organisation_id"));
-    let gone = life::gone(
-        sql.dialect(),
-        "s.organisation_id AS organisation_id",
-        &at,
-        &wanted,
+    let select = format!(
+        "s.organisation_id AS organisation_id, {} AS overtaken_at",
+        overtaken.at(&mut sql)
     );
+    let gone = life::collected(&mut sql, &overtaken, &select, &at, &wanted);
     sql.push(&format!(
-        "SELECT e.organisation_id, count(*) AS gone FROM ({gone}) e GROUP BY e.organisation_id"
+        "SELECT e.organisation_id, count(*) AS gone FROM ({gone}) e WHERE e.overtaken_at IS NULL GROUP BY e.organisation_id"
     ));
     for row in sql.all(connection).await? {
         let row = Row(&row);

@@ -152,6 +152,27 @@ impl Overtaken {
             .map(|realm| realm.last().unwrap_or(i64::MAX))
     }
 
+    /// Whether an epoch has overtaken an organisation, of which `column` has the id, as SQL; `None` where none was.
+    pub(super) fn covers(&self, sql: &mut Sql, column: &str) -> Option<String> {
+        let all = self.realms.iter().any(|realm| realm.whose == Whose::Others);
+        match (self.is_empty(), all) {
+            (true, _) => None,
+            (false, true) => Some("true".to_owned()),
+            (false, false) => Some(format!(
+                "{column} IN ({})",
+                listed(sql, &self.organisations())
+            )),
+        }
+    }
+
+    /// Whether an epoch has overtaken this organisation.
+    pub(super) fn covers_all_of(&self, organisation: Uuid) -> bool {
+        self.realms.iter().any(|realm| match realm.whose {
+            Whose::Organisation(id) => id == organisation,
+            Whose::Others => true,
+        })
+    }
+
     /// Whose rows `s` are those of a realm.
     fn of(&self, sql: &mut Sql, realm: &Realm) -> String {
         match realm.whose {

@@ -15,12 +15,13 @@ use uuid::Uuid;
 use super::counters::natural;
 use super::error::DbError;
 use super::life;
+use super::overtaken::Overtaken;
 use super::policies;
 use super::records::{ListedUser, UserRoles};
 use super::roles;
 use super::scope::Scope;
 use super::search_text::fold;
-use super::sql::{Dialect, Row, Sql, unknown};
+use super::sql::{Row, Sql, unknown};
 
 /// As of when, and after how long locks open by themselves where no policy says so.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +45,48 @@ impl AsOf {
     }
 }
 
-/// How many sessions of `u` live, where `so` and `gone` are joined.
-const OPEN: &str = "(coalesce(so.active, 0) - coalesce(gone.sessions, 0))";
+/// How many sessions of `u` live, as SQL.
+struct Open {
+    /// Queries of their own, for `WITH`.
+    with: String,
+    /// What is joined to `u`.
+    joins: &'static str,
+    /// The number.
+    count: String,
+}
+
+impl Open {
+    /// The counters know how many have no stored end. Of these `gone` live no more, usually next to none. Where an epoch has
+    /// overtaken nearly all of an organisation, what was created since is counted instead.
+    fn of(sql: &mut Sql, scope: Scope, overtaken: &Overtaken, as_of: AsOf, and: &str) -> Self {
+        const COUNTED: &str = "LEFT JOIN session_owner so ON so.user_id = u.id AND so.organisation_id = u.organisation_id
+            LEFT JOIN gone ON gone.user_id = u.id AND gone.organisation_id = u.organisation_id";
+        const SINCE: &str = "LEFT JOIN session_owner so ON so.user_id = u.id AND so.organisation_id = u.organisation_id
+            LEFT JOIN gone ON gone.user_id = u.id AND gone.organisation_id = u.organisation_id
+            LEFT JOIN since ON since.user_id = u.id AND since.organisation_id = u.organisation_id";
+        let gone = gone(sql, scope, overtaken, as_of.now, and);
+        let Some(overtakes) = overtaken.covers(sql, "u.organisation_id") else {
+            return Self {
+                with: format!("WITH gone AS ({gone}) "),
+                joins: COUNTED,
+                count: "(coalesce(so.active, 0) - coalesce(gone.sessions, 0))".to_owned(),
+            };
+        };
+        let since = overtaken.spared(sql);
+        Self {
+            with: format!(
+                "WITH gone AS ({gone}), since AS (
+                    SELECT s.user_id AS user_id, s.organisation_id AS organisation_id, count(*) AS sessions
+                    FROM session s WHERE s.number IN (SELECT number FROM ({since}) spared) GROUP BY s.user_id, s.organisation_id
+                ) "
+            ),
+            joins: SINCE,
+            count: format!(
+                "(CASE WHEN {overtakes} THEN coalesce(since.sessions, 0) ELSE coalesce(so.active, 0) END - coalesce(gone.sessions, 0))"
+            ),
+        }
+    }
+}
 
 /// One page; the total is exact.
 pub async fn list(
@@ -56,13 +97,17 @@ pub async fn list(
 ) -> Result<Page<ListedUser>, DbError> {
     let size = u64::from(query.page_size.get());
     let offset = u64::from(query.page.get() - 1) * size;
-    let total = count(connection, scope, query, as_of).await?;
+    let overtaken = Overtaken::read(connection, scope, as_of.now).await?;
+    let total = count(connection, scope, query, &overtaken, as_of).await?;
     let mut sql = Sql::new(connection, "");
-    matching(&mut sql, scope, query, as_of, "u.id AS id");
+    let open = matching(&mut sql, scope, query, &overtaken, as_of, "u.id AS id");
     let direction = if query.sort.descending { " DESC" } else { "" };
+    let order = match (query.sort.key, &open) {
+        (UserSortKey::OpenSessions, Some(open)) => &open.count,
+        (key, _) => order(key),
+    };
     sql.push(&format!(
-        " ORDER BY {}{direction}, u.id{direction} LIMIT ",
-        order(query.sort.key)
+        " ORDER BY {order}{direction}, u.id{direction} LIMIT "
     ))
     .bind(size.cast_signed())
     .push(" OFFSET ")
@@ -86,6 +131,7 @@ async fn count(
     connection: &impl ConnectionTrait,
     scope: Scope,
     query: &UserQuery,
+    overtaken: &Overtaken,
     as_of: AsOf,
 ) -> Result<u64, DbError> {
     let mut sql = Sql::new(connection, "");
@@ -93,9 +139,9 @@ async fn count(
         active: Some(true),
         ..UserFilter::default()
     };
-    if query.filter == only_active {
+    if query.filter == only_active && overtaken.is_empty() {
         // Whoever moved or was deleted has no session that lives in that place.
-        let gone = gone(&mut sql, scope, as_of.now);
+        let gone = gone(&mut sql, scope, overtaken, as_of.now, "");
         sql.push(&format!(
             "WITH gone AS ({gone}) SELECT count(*) - (SELECT count(*) FROM gone JOIN session_owner x
                 ON x.user_id = gone.user_id AND x.organisation_id = gone.organisation_id
@@ -112,7 +158,14 @@ async fn count(
             }
         }
     } else {
-        matching(&mut sql, scope, query, as_of, "count(*) AS total");
+        matching(
+            &mut sql,
+            scope,
+            query,
+            overtaken,
+            as_of,
+            "count(*) AS total",
+        );
     }
     match sql.one(connection).await? {
         Some(row) => Ok(natural(Row(&row).get("total")?)),
@@ -147,14 +200,23 @@ fn order(key: UserSortKey) -> &'static str {
         UserSortKey::State => "CASE WHEN u.enabled THEN 0 ELSE 1 END",
         UserSortKey::CreatedAt => "u.created_at",
         UserSortKey::LastSignInAt => "coalesce(u.last_sign_in_at, 0)",
-        UserSortKey::OpenSessions => OPEN,
+        // Where they are counted, `Open` says it.
+        UserSortKey::OpenSessions => "0",
         UserSortKey::LockedAt => {
             "coalesce((SELECT a.locked_at FROM sign_in_attempt a WHERE a.name = u.email), 0)"
         }
     }
 }
 
-fn matching(sql: &mut Sql, scope: Scope, query: &UserQuery, as_of: AsOf, columns: &str) {
+// Answers how open sessions are counted, where they are.
+fn matching(
+    sql: &mut Sql,
+    scope: Scope,
+    query: &UserQuery,
+    overtaken: &Overtaken,
+    as_of: AsOf,
+    columns: &str,
+) -> Option<Open> {
     let dialect = sql.dialect();
     let UserFilter {
         search,
@@ -168,9 +230,9 @@ fn matching(sql: &mut Sql, scope: Scope, query: &UserQuery, as_of: AsOf, columns
     let counts = columns.starts_with("count");
     let by = |key| !counts && query.sort.key == key;
     let opens = active.is_some() || by(UserSortKey::OpenSessions);
-    if opens {
-        let gone = gone(sql, scope, as_of.now);
-        sql.push(&format!("WITH gone AS ({gone}) "));
+    let open = opens.then(|| Open::of(sql, scope, overtaken, as_of, ""));
+    if let Some(open) = &open {
+        sql.push(&open.with);
     }
     let index = match (scope, organisation) {
         (Scope::Organisation(_), _) | (_, Some(_)) => "user_list_of_organisation",
@@ -180,11 +242,8 @@ fn matching(sql: &mut Sql, scope: Scope, query: &UserQuery, as_of: AsOf, columns
         r#"SELECT {columns} FROM "user" u{}"#,
         dialect.by(index)
     ));
-    if opens {
-        sql.push(
-            " LEFT JOIN session_owner so ON so.user_id = u.id AND so.organisation_id = u.organisation_id
-              LEFT JOIN gone ON gone.user_id = u.id AND gone.organisation_id = u.organisation_id",
-        );
+    if let Some(open) = &open {
+        sql.push(" ").push(open.joins);
     }
     if by(UserSortKey::Role) {
         sql.push(" LEFT JOIN role r ON r.key = u.role_key");
@@ -231,15 +290,14 @@ fn matching(sql: &mut Sql, scope: Scope, query: &UserQuery, as_of: AsOf, columns
             locked(sql, "NOT ");
         }
     }
-    if let Some(active) = active {
-        sql.push(&format!(
-            " AND {OPEN} {} 0",
-            if *active { ">" } else { "<=" }
-        ));
+    if let (Some(active), Some(open)) = (active, &open) {
+        let compared = if *active { ">" } else { "<=" };
+        sql.push(&format!(" AND {} {compared} 0", open.count));
     }
     if let Some(service_account) = service_account {
         sql.push(" AND u.service_account = ").bind(*service_account);
     }
+    open
 }
 
 fn within(sql: &mut Sql, scope: Scope) {
@@ -254,30 +312,32 @@ fn within(sql: &mut Sql, scope: Scope) {
     }
 }
 
-// What both lists select of `life::gone`, and how they group it.
-const GONE: &str = "s.user_id AS user_id, s.organisation_id AS organisation_id";
-
-fn grouped(rows: &str) -> String {
+// Per user and organisation: sessions without a stored end that live no more, but for what was overtaken. Usually next
+// to none.
+fn gone(sql: &mut Sql, scope: Scope, overtaken: &Overtaken, now: Timestamp, and: &str) -> String {
+    const OWNER: &str = "s.user_id AS user_id, s.organisation_id AS organisation_id";
+    let at = sql.place(now.0);
+    let within = match scope {
+        Scope::All => String::new(),
+        Scope::Organisation(organisation) => {
+            format!(" AND s.organisation_id = {}", sql.place(organisation.0))
+        }
+        Scope::User(user) => format!(" AND s.user_id = {}", sql.place(user.0)),
+    };
+    let and = format!("{within}{and}");
+    let (rows, left) = match scope {
+        // What a user has is looked at row by row.
+        Scope::User(_) => (life::gone(sql.dialect(), OWNER, &at, &and), ""),
+        _ => {
+            let select = format!("{OWNER}, {} AS overtaken_at", overtaken.at(sql));
+            let rows = life::collected(sql, overtaken, &select, &at, &and);
+            (rows, "WHERE e.overtaken_at IS NULL")
+        }
+    };
     format!(
         "SELECT e.user_id AS user_id, e.organisation_id AS organisation_id, count(*) AS sessions
-        FROM ({rows}) e GROUP BY e.user_id, e.organisation_id"
+        FROM ({rows}) e {left} GROUP BY e.user_id, e.organisation_id"
     )
-}
-
-// Per user and organisation: sessions that count as active and live no more. Usually next to none.
-fn gone(sql: &mut Sql, scope: Scope, now: Timestamp) -> String {
-    let (at, and) = (
-        sql.place(now.0),
-        match scope {
-            Scope::All => String::new(),
-            Scope::Organisation(organisation) => {
-                format!(" AND s.organisation_id = {}", sql.place(organisation.0))
-            }
-            Scope::User(user) => format!(" AND s.user_id = {}", sql.place(user.0)),
-        },
-    );
-    let rows = life::gone(sql.dialect(), GONE, &at, &and);
-    grouped(&rows)
 }
 
 /// The users with these ids that the scope lets through, in the order of the ids.
@@ -294,23 +354,16 @@ async fn read(
     let mut sql = Sql::new(connection, "");
     let places: Vec<_> = ids.iter().map(|id| sql.place(*id)).collect();
     let places = places.join(", ");
-    let at = sql.place(as_of.now.0);
+    let overtaken = Overtaken::read(connection, scope, as_of.now).await?;
     let holds = as_of.is_locked(&mut sql);
-    let gone = life::gone(
-        Dialect::of(connection),
-        GONE,
-        &at,
-        &format!(" AND s.user_id IN ({places})"),
-    );
-    let gone = grouped(&gone);
+    let of_these = format!(" AND s.user_id IN ({places})");
+    let Open { with, joins, count } = Open::of(&mut sql, scope, &overtaken, as_of, &of_these);
     sql.push(&format!(
-        r#"WITH gone AS ({gone})
-        SELECT u.id, u.email, u.name, u.service_account, u.organisation_id, u.enabled, u.password_change_required,
+        r#"{with}SELECT u.id, u.email, u.name, u.service_account, u.organisation_id, u.enabled, u.password_change_required,
             u.created_at, u.last_sign_in_at, o.name AS organisation_name, a.locked_at,
-            CAST({OPEN} AS bigint) AS open_sessions
+            CAST({count} AS bigint) AS open_sessions
         FROM "user" u JOIN organisation o ON o.id = u.organisation_id
-        LEFT JOIN session_owner so ON so.user_id = u.id AND so.organisation_id = u.organisation_id
-        LEFT JOIN gone ON gone.user_id = u.id AND gone.organisation_id = u.organisation_id
+        {joins}
         LEFT JOIN sign_in_attempt a ON a.name = u.email AND {holds}
         WHERE u.deleted_at IS NULL AND u.id IN ({places})"#
     ));
