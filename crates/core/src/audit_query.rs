@@ -267,6 +267,8 @@ mod tests {
                 "from=2026-11-22T09:00:05Z",
                 "from=2026-11-22T09%3A00%3A05.000000Z",
             ),
+            // Of a name that stands there twice the first counts.
+            ("outcome=success&outcome=refused", "outcome=success"),
             // What is wrong is kept, so that the page can say so.
             ("ip=999&outcome=success", "outcome=success&ip=999"),
             ("__path=%2Frpc&__err=x", ""),

@@ -371,3 +371,80 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [(Error, &str, u16); 27] = [
+        (Error::Unauthenticated, "unauthenticated", 401),
+        (Error::SignInFailed, "sign_in_failed", 401),
+        (Error::TooManyAttempts(7), "too_many_attempts", 429),
+        (
+            Error::PasswordChangeRequired,
+            "password_change_required",
+            403,
+        ),
+        (Error::Forbidden, "forbidden", 403),
+        (Error::ForeignOrigin, "foreign_origin", 403),
+        (Error::NotFound, "not_found", 404),
+        (Error::SessionNotActive, "session_not_active", 409),
+        (Error::SessionLimit(1), "session_limit", 409),
+        (Error::SessionLimit(7), "session_limit", 409),
+        (Error::OtherAddress, "other_address", 409),
+        (Error::PreviewSpent, "preview_spent", 409),
+        (Error::ChoiceSpent, "choice_spent", 409),
+        (Error::EmailTaken, "email_taken", 409),
+        (Error::NameTaken, "name_taken", 409),
+        (Error::RoleInUse, "role_in_use", 409),
+        (Error::LastAdministrator, "last_administrator", 409),
+        (
+            Error::Invalid(Field::Email, Problem::Missing),
+            "invalid_field",
+            400,
+        ),
+        (Error::AmbiguousCredentials, "ambiguous_credentials", 400),
+        (Error::MalformedBody, "malformed_body", 400),
+        (Error::UnsupportedMediaType, "unsupported_media_type", 415),
+        (Error::TooLarge, "too_large", 413),
+        (Error::MethodNotAllowed, "method_not_allowed", 405),
+        (Error::RequestTimeout, "request_timeout", 408),
+        (Error::Unavailable, "unavailable", 503),
+        (Error::Internal, "internal", 500),
+        (Error::Unreachable, "unreachable", 503),
+    ];
+
+    #[test]
+    fn every_error_has_a_code_a_status_and_a_sentence() {
+        for (error, code, status) in ALL {
+            assert_eq!((error.code(), error.status()), (code, status));
+            let sentence = error.to_string();
+            assert!(sentence.len() > 10 && sentence.ends_with('.'), "{sentence}");
+        }
+        assert!(
+            Error::TooManyAttempts(7)
+                .to_string()
+                .contains("Wait 7 seconds")
+        );
+        assert!(Error::SessionLimit(7).to_string().contains("7 sessions"));
+        assert!(Error::SessionLimit(1).to_string().contains("one session"));
+        let missing = Error::Invalid(Field::Email, Problem::Missing);
+        assert_eq!(missing.to_string(), "email must be given.");
+    }
+
+    #[test]
+    fn problems_say_their_numbers() {
+        for (problem, words) in [
+            (Problem::TooShort(15), "needs at least 15 characters"),
+            (Problem::TooLong(80), "may have at most 80 characters"),
+            (Problem::OutOfRange(1, 9), "must be from 1 to 9"),
+            (
+                Problem::TooMany(50),
+                "cannot be kept: there may be at most 50",
+            ),
+            (Problem::Repeated, "is given more than once"),
+        ] {
+            assert_eq!(problem.to_string(), words);
+        }
+    }
+}

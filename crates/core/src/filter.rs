@@ -324,6 +324,45 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_filter_narrows_by_anything_but_a_state() {
+        for (text, narrows) in [
+            ("", false),
+            ("state=active", false),
+            ("state=ended", false),
+            ("q=a", true),
+            ("kind=api", true),
+            ("state=active&user=nora@acme.io", true),
+            ("several=false", true),
+        ] {
+            assert_eq!(
+                SessionFilter::parse(text).unwrap().narrows(),
+                narrows,
+                "{text}"
+            );
+        }
+        assert_eq!(SessionFilter::parse("q=gmail").unwrap().search, "gmail");
+        for parameter in ["sort", "page", "page_size"] {
+            let refused = SessionFilter::parse(&format!("q=a&{parameter}=1")).unwrap_err();
+            assert_eq!(
+                (refused.parameter.as_str(), refused.problem),
+                (parameter, Problem::Unknown)
+            );
+        }
+    }
+
+    #[test]
+    fn a_search_has_at_most_so_many_characters() {
+        let longest = "ä".repeat(LONGEST_SEARCH as usize);
+        assert_eq!(search(&longest), Ok(longest.clone()));
+        assert_eq!(
+            search(&format!("{longest}a")),
+            Err(Problem::TooLong(LONGEST_SEARCH))
+        );
+        assert_eq!(search(" a "), Ok("a".to_owned()));
+        assert_eq!(search("a\tb"), Err(Problem::Malformed));
+    }
+
     proptest! {
         #[test]
         fn every_view_survives_its_address(search in "[^\\p{Cc}]{0,30}", sort in 0..8_usize, descending: bool, page in 1..10_000_u32, size in 1..=100_u32) {

@@ -114,4 +114,19 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn yes_and_no_are_told_apart() {
+        for (text, words) in [
+            ("several=true", "Several sessions at once"),
+            ("several=false", "One session at a time"),
+            ("service_account=true", "Service accounts"),
+            ("service_account=false", "People"),
+        ] {
+            let conditions = SessionQuery::parse(text).unwrap().filter.more;
+            let told = describe(&conditions, FilterNames::default());
+            let told: Vec<_> = told.iter().map(|one| one.words.as_str()).collect();
+            assert_eq!(told, [words]);
+        }
+    }
 }
