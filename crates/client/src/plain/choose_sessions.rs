@@ -108,8 +108,8 @@ fn one(session: &Session) -> AnyView {
         <label class="check">
             <input type="checkbox" name="end[]" value=id />
             <span>
-                <b>{session.name.clone()}</b>" · "{session.browser_and_system()}" · "<code>{session.ip.clone()}</code>
-                <br /><small>"used "<TimeAgo at=session.last_activity_at /></small>
+                <b>{session.name.clone()}</b><br />
+                <small>{session.browser_and_system()}" · "<code>{session.ip.clone()}</code>" · used "<TimeAgo at=session.last_activity_at /></small>
             </span>
         </label>
     }
