@@ -83,3 +83,25 @@ impl Default for PageNumber {
         Self(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_as_many_pages_as_it_fills_and_at_least_one() {
+        for (total, page_size, pages) in
+            [(0, 10, 1), (10, 10, 1), (11, 10, 2), (95, 20, 5), (7, 0, 7)]
+        {
+            let page = Page::<()> {
+                items: Vec::new(),
+                total,
+                total_is_exact: true,
+                page: 1,
+                page_size,
+                as_of: Timestamp(0),
+            };
+            assert_eq!(page.pages(), pages, "{total} by {page_size}");
+        }
+    }
+}

@@ -20,6 +20,7 @@ pub mod first_start;
 pub mod handover;
 pub mod limits;
 pub mod many;
+mod opening;
 pub mod organisations;
 pub mod password;
 pub mod people;

@@ -4,20 +4,20 @@
 use std::time::Duration;
 
 use rollcall_core::{
-    Error, Kind, Leaving, PageSize, PendingSignIn, PolicyPlace, Rule, Session, SessionFilter,
-    SessionQuery, State, Timestamp, UserId,
+    AuditOutcome, Error, Kind, Leaving, PageSize, PendingSignIn, Policy, PolicyPlace, Rule,
+    Session, SessionFilter, SessionQuery, State, Timestamp, UserId,
 };
 use sha2::{Digest, Sha256};
 
 use super::Service;
 use super::caller::Caller;
 use super::facts::RequestFacts;
-use super::sign_in::{Opening, Proof, Wanted, count_sign_in, user_ref};
+use super::opening::{Opening, Proof, Wanted};
+use super::sign_in::{count_sign_in, user_ref};
 use super::ticket::Ticket;
 use super::token::Token;
 use crate::db;
 use crate::db::records::{TicketRecord, UserRecord};
-use rollcall_core::{AuditOutcome, Policy};
 
 /// How long a ticket is good.
 pub(super) const TICKET: Duration = Duration::from_secs(300);

@@ -1,0 +1,226 @@
+//! Opening a session for somebody who has proven who they are.
+
+use rollcall_core::{
+    AuditAction, AuditOutcome, EndReason, Error, Kind, Leaving, Method, Policy, Session, SessionId,
+    Timestamp,
+};
+
+use super::audit::{Describe, event};
+use super::cache::idle_expiry;
+use super::caller::Caller;
+use super::choosing::ticket_for;
+use super::ending::ended_one;
+use super::facts::RequestFacts;
+use super::limits::Room;
+use super::password::Password;
+use super::sign_in::{count_sign_in, user_ref};
+use super::ticket::Ticket;
+use super::token::Token;
+use super::{Service, user_agent};
+use crate::clock::uuid_v7;
+use crate::db;
+use crate::db::records::{AuditRecord, SessionRecord, UserRecord};
+
+/// The session that somebody signs in for.
+pub(super) struct Wanted {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) keep: bool,
+    /// Sessions to end where there are as many as there may be.
+    pub(super) leaving: Leaving,
+}
+
+/// What makes somebody entitled to a session.
+pub(super) enum Proof<'a> {
+    /// The password. Where there is no room and the user may choose, the ticket is stored, if there is one.
+    Password(&'a Password, Option<&'a Ticket>),
+    /// The ticket with this hash, which is used up.
+    Ticket([u8; 32]),
+}
+
+/// A session to be opened.
+pub(super) struct Opening<'a> {
+    pub(super) user: &'a UserRecord,
+    pub(super) policy: &'a Policy,
+    /// The name that attempts are counted under.
+    pub(super) key: String,
+    pub(super) proof: Proof<'a>,
+    pub(super) wanted: Wanted,
+    pub(super) replaces: Option<&'a Caller>,
+}
+
+impl Service {
+    pub(super) async fn open_session(
+        &self,
+        opening: Opening<'_>,
+        facts: &RequestFacts,
+    ) -> Result<(Session, Token), Error> {
+        let Opening {
+            user,
+            policy,
+            key,
+            proof,
+            wanted,
+            replaces,
+        } = opening;
+        let now = self.now();
+        let token = Token::generate(self.random());
+        let room = Room::new(user, policy, facts, now, wanted.leaving.clone(), replaces);
+        let (used, kept) = match proof {
+            Proof::Ticket(hash) => (Some(hash), None),
+            Proof::Password(_, ticket) => (
+                None,
+                ticket
+                    .filter(|_| room.lets_choose())
+                    .map(|ticket| ticket_for(ticket, user, &wanted, now)),
+            ),
+        };
+        let record = self.new_session(user, &token, wanted, policy, facts, now);
+        let (id, user_id) = (record.id, user.id);
+        let person = user_ref(user);
+        let by_user = |action| {
+            event(now, action, AuditOutcome::Success, Some(facts))
+                .by(user.id, &user.name)
+                .to(&person, user.organisation_id)
+        };
+        let signed_in = by_user(AuditAction::SignIn).on(id);
+        let created = by_user(AuditAction::SessionCreated)
+            .on(id)
+            .with(record.kind.as_str());
+        let replaced = replaces.map(|caller| {
+            let old = event(
+                now,
+                AuditAction::SessionEnded,
+                AuditOutcome::Success,
+                Some(facts),
+            )
+            .by(user.id, &user.name)
+            .to(&caller.session.authority.user, caller.organisation_id())
+            .on(caller.session_id())
+            .with(EndReason::Replaced.as_str());
+            (caller.session_id(), old)
+        });
+        // Raising the cost of hashing reaches each account at its next sign-in.
+        let rehashed = match (user.password_hash.as_deref(), &proof) {
+            (Some(old), Proof::Password(password, _)) if self.inner.hasher.is_outdated(old) => {
+                let new = self
+                    .inner
+                    .hasher
+                    .hash(password, self.random())
+                    .await
+                    .map_err(|_| Error::TooManyAttempts(1))?;
+                Some((old.to_owned(), new))
+            }
+            _ => None,
+        };
+        let (compared, stored) = (user.clone(), record);
+        if replaced.is_some() || room.is_limited() {
+            self.flush_activity().await?;
+        }
+        let old_lineage = replaces.map(|caller| caller.session.record.lineage_hash);
+        let refused = by_user(AuditAction::SignIn);
+        let (signed, _) = self
+            .write_then(
+                move |tx, trail| {
+                    Box::pin(async move {
+                        let leaving = match room.find(tx).await? {
+                            Ok(leaving) => leaving,
+                            Err(error) => {
+                                // As whoever uses a ticket takes it before the attempts.
+                                if let (Some(kept), Error::SessionLimit(_)) = (&kept, error) {
+                                    db::sign_in_tickets::create(tx, kept, now).await?;
+                                }
+                                db::attempts::give_back(tx, &key).await?;
+                                let refused = AuditRecord {
+                                    outcome: AuditOutcome::Refused,
+                                    ..refused.with(error.code())
+                                };
+                                trail.append(tx, &refused).await?;
+                                return Ok((Err(error), Vec::new()));
+                            }
+                        };
+                        if let Some(hash) = &used
+                            && !db::sign_in_tickets::consume(tx, hash, now).await?
+                        {
+                            return Err(db::DbError::Refused(Error::ChoiceSpent));
+                        }
+                        // Users, attempts, sessions with their counters, and the trail last, as everywhere.
+                        if !db::users::note_sign_in(tx, &compared, now).await? {
+                            return Err(db::DbError::Refused(Error::SignInFailed));
+                        }
+                        if let Some((old, new)) = rehashed {
+                            db::users::replace_hash(tx, user_id, &old, &new).await?;
+                        }
+                        db::attempts::give_back(tx, &key).await?;
+                        db::sessions::insert(tx, &stored, &compared.email).await?;
+                        let (made, mut events) = room.make(tx, leaving).await?;
+                        events.extend([signed_in, created]);
+                        let mut ended = false;
+                        if let Some((old, record)) = replaced {
+                            let (by, reason) = (Some(user_id), EndReason::Replaced);
+                            ended = db::sessions::end(tx, old, now, reason, by, None).await?;
+                            events.extend(ended.then_some(record));
+                        }
+                        trail.append_all(tx, &events).await?;
+                        Ok((Ok(ended), made))
+                    })
+                },
+                move |service, (signed, made)| {
+                    service.ended_many(made, EndReason::Limit);
+                    if let (Some(lineage), Ok(ended)) = (old_lineage, signed) {
+                        ended_one(lineage, EndReason::Replaced)(service, ended);
+                    }
+                },
+            )
+            .await?;
+        signed.inspect_err(|_| count_sign_in(AuditOutcome::Refused))?;
+        let mut session = self.find_for_owner(user_id, id).await?;
+        session.current = true;
+        Ok((session, token))
+    }
+
+    fn new_session(
+        &self,
+        user: &UserRecord,
+        token: &Token,
+        wanted: Wanted,
+        policy: &Policy,
+        facts: &RequestFacts,
+        now: Timestamp,
+    ) -> SessionRecord {
+        let Wanted {
+            name, kind, keep, ..
+        } = wanted;
+        let agent = user_agent::parse(&facts.user_agent);
+        let timeouts = self.timeouts_for(policy, kind, keep);
+        let idle_timeout_seconds = i64::try_from(timeouts.idle.as_secs()).unwrap_or(i64::MAX);
+        let mut rotation_key = [0; 32];
+        self.random().fill(&mut rotation_key);
+        SessionRecord {
+            id: SessionId(uuid_v7(self.random(), now)),
+            user_id: user.id,
+            organisation_id: user.organisation_id,
+            lineage_hash: token.lineage_hash(),
+            secret_hash: token.secret_hash(),
+            rotation_key,
+            generation: 0,
+            // At sign-in the first use is written at once.
+            first_used_at: Some(now),
+            name,
+            kind,
+            method: Method::Password,
+            keep,
+            ip: facts.ip.to_string(),
+            user_agent: facts.user_agent.clone(),
+            browser: agent.browser,
+            system: agent.system,
+            server_name: self.config().server_name.clone(),
+            created_at: now,
+            last_activity_at: now,
+            idle_timeout_seconds,
+            idle_expires_at: idle_expiry(now, idle_timeout_seconds),
+            absolute_expires_at: now + timeouts.absolute,
+            ended: None,
+        }
+    }
+}
