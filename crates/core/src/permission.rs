@@ -82,10 +82,10 @@ impl Permissions {
             ],
             _ => &[],
         };
-        let bits = brought.iter().fold(1 << permission as u64, |bits, other| {
-            bits | 1 << *other as u64
-        });
-        Self(self.0 | bits)
+        let one = Self(self.0 | 1 << permission as u64);
+        brought
+            .iter()
+            .fold(one, |set, other| Self(set.0 | 1 << *other as u64))
     }
 
     /// This set without one.
@@ -157,6 +157,14 @@ mod tests {
                 && set.has(Permission::SessionsEnd)
         );
         assert!(!set.has(Permission::UsersUnlock));
+    }
+
+    #[test]
+    fn what_is_there_already_stays() {
+        let set = Permissions::of(&[Permission::UsersView, Permission::UsersManage]);
+        assert!(set.has(Permission::UsersView));
+        let set = set.with(Permission::UsersManage);
+        assert!(set.has(Permission::UsersManage) && set.has(Permission::SessionsEnd));
     }
 
     #[test]
