@@ -165,6 +165,8 @@ mod tests {
         assert!(set.has(Permission::UsersView));
         let set = set.with(Permission::UsersManage);
         assert!(set.has(Permission::UsersManage) && set.has(Permission::SessionsEnd));
+        let set = set.without(Permission::UsersManage);
+        assert!(!set.has(Permission::UsersManage) && set.has(Permission::SessionsEnd));
     }
 
     #[test]
