@@ -36,7 +36,7 @@ pub struct DatabaseOptions {
     /// Take the lock that keeps a second server away. Command-line tools that may work beside a server
     /// do not.
     pub exclusive: bool,
-    /// Connections that read; on PostgreSQL as many others write.
+    /// Connections that read; on PostgreSQL, where each has a process of its own, twice as many, and so many others that write.
     pub readers: u32,
 }
 
@@ -200,14 +200,16 @@ impl Database {
                     ("jit", "off"),
                     ("work_mem", "32MB"),
                 ]);
-                let pool = || {
+                let pool = |connections: u32| {
                     PgPoolOptions::new()
-                        .max_connections(options.readers.max(1))
+                        .max_connections(connections)
                         .acquire_timeout(PATIENCE)
                         .connect_with(connect.clone())
                 };
                 // Connections of their own, so that no number of readers keeps an end waiting.
-                let (reader, writer) = tokio::try_join!(pool(), pool()).map_err(connect_error)?;
+                let readers = options.readers.max(1);
+                let (reader, writer) =
+                    tokio::try_join!(pool(readers * 2), pool(readers)).map_err(connect_error)?;
                 Inner {
                     reader: reader.into(),
                     probe,
