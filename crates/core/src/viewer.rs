@@ -139,15 +139,12 @@ pub struct PendingSignIn {
 }
 
 /// What its user has chosen.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Leaving {
     /// These.
     Only(Vec<SessionId>),
     /// Whatever is open.
     All,
-    /// Nothing was chosen.
-    #[default]
-    None,
 }
 
 /// What the security page sends. Debug shows no password.

@@ -15,7 +15,7 @@ use crate::people::{self, Person, Seeded};
 use crate::place::Place;
 use crate::server::{How, Server};
 use crate::slow::{HONEST, answer_times};
-use crate::{Context, canary, ledger};
+use crate::{Context, ledger};
 
 /// Who reads at once; far more than there are connections to the database.
 const READERS: usize = 500;
@@ -80,11 +80,7 @@ pub(crate) async fn ends_among_readers(context: &Context) -> Result<Vec<String>>
         took.sort_by(f64::total_cmp);
         server.stop().await?;
         let kind = place.kind;
-        let seeded: Vec<_> = victims
-            .iter()
-            .chain(&own)
-            .map(|session| session.id)
-            .collect();
+        let seeded = [people::ids(&victims), people::ids(&own)].concat();
         place.leave(&seeded).await?;
         lines.push(format!(
             "{kind}: {times} sessions ended one after another while {READERS} others asked for lists all the time: each end acknowledged and \
@@ -201,11 +197,7 @@ pub(crate) async fn herd(context: &Context) -> Result<Vec<String>> {
         look.close().await?;
         server.stop().await?;
         let kind = place.kind;
-        let seeded: Vec<_> = sessions
-            .iter()
-            .chain(&bystander)
-            .map(|session| session.id)
-            .collect();
+        let seeded = [people::ids(&sessions), people::ids(&bystander)].concat();
         place.leave(&seeded).await?;
         lines.push(format!(
             "{kind}: {count} came back at once over {CONNECTIONS} connections: all let in within {:.1} s, each rotated once; all ended in one \
@@ -284,10 +276,7 @@ pub(crate) async fn sign_ins(context: &Context) -> Result<Vec<String>> {
         for told in answers {
             let told = told?;
             match told.status {
-                StatusCode::OK => {
-                    signed_in += 1;
-                    canary::note(told.body["token"].as_str().context("a token")?);
-                }
+                StatusCode::OK => signed_in += 1,
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
                     if told.retry_after =>
                 {
@@ -304,8 +293,7 @@ pub(crate) async fn sign_ins(context: &Context) -> Result<Vec<String>> {
         "{most:.0} MiB more memory: more than {slots} hashes need"
     );
     server.stop().await?;
-    let ids: Vec<_> = own.iter().map(|session| session.id).collect();
-    place.leave(&ids).await?;
+    place.leave(&people::ids(&own)).await?;
     Ok(vec![format!(
         "{times} times {SIGN_INS} sign-ins at once: {signed_in} signed in, {told_to_wait} told when to try again; memory +{most:.0} MiB; p99 of \
          GET /api/v1/me {before:.1} ms before, {during:.1} ms meanwhile (x {:.1}), every answer 200",

@@ -13,6 +13,7 @@ pub mod authenticate;
 pub mod cache;
 pub mod caller;
 mod choosing;
+pub mod effects;
 pub mod ending;
 pub mod export;
 pub mod facts;
@@ -55,8 +56,9 @@ use crate::clock::{Clock, Random};
 use crate::db::{Database, DbError, Share};
 
 pub use caller::Caller;
+pub use effects::Effects;
 pub use facts::{Presented, RequestFacts};
-pub use request::{Door, Effects, RequestBackend};
+pub use request::{Door, RequestBackend};
 
 /// How long sessions of one sort live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

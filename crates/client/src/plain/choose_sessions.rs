@@ -119,7 +119,7 @@ fn one(session: &Session) -> AnyView {
 fn over(next: Option<String>) -> AnyView {
     view! {
         <h1>"Sign in again"</h1>
-        <p>"This sign-in is over: it was finished, or took longer than five minutes. Nothing has ended."</p>
+        <p>"This sign-in is over: it was finished, or took longer than five minutes."</p>
         <p><a class="button primary" href=back(next.as_deref())>"Sign in"</a></p>
     }
     .into_any()

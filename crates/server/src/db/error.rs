@@ -14,8 +14,6 @@ pub enum DbError {
     Damaged,
     /// It is there but did not do this: a lock was held, a queue or a pool was full, or the disk is.
     Busy,
-    /// The work gave up by itself; nothing of it was kept.
-    Aborted,
     /// The rules refused it, with the answer to give; nothing of it was kept.
     Refused(rollcall_core::Error),
     /// A value that must be unique is taken. The constraint's name is `table_column_unique` on both
@@ -33,7 +31,6 @@ impl fmt::Display for DbError {
             Self::Unreachable => f.write_str("the database cannot be reached"),
             Self::Damaged => f.write_str("the database file is damaged"),
             Self::Busy => f.write_str("the database is busy"),
-            Self::Aborted => f.write_str("the work was given up"),
             Self::Refused(error) => write!(f, "the rules refused it ({})", error.code()),
             Self::Unique(constraint) => write!(f, "a value is taken ({constraint})"),
             Self::Held(holder) => f.write_str(holder),

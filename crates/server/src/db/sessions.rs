@@ -19,7 +19,7 @@ use super::records::{Authority, NewSession, SessionRecord};
 pub use super::records::{EndedRow, LiveRow, Swept, Touch};
 use super::scope::Scope;
 use super::sql::{Dialect, Row, Sql, unknown};
-pub use super::sweep::{Kept, ended_too_long_ago, purge, settle, sweep_epochs, sweep_expired};
+pub use super::sweep::{Due, ended_too_long_ago, purge, settle, sweep_epochs, sweep_expired};
 
 const AUTHORITY: &str = r#"s.id, s.user_id, s.organisation_id AS session_organisation_id, s.lineage_hash,
     s.secret_hash, s.rotation_key, s.generation, s.first_used_at, s.name, s.kind, s.method, s.keep, s.ip,

@@ -159,7 +159,7 @@ pub async fn settle(connection: &impl ConnectionTrait) -> Result<(), DbError> {
 
 /// Ended sessions that may be due to be deleted.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct Due {
     /// Their numbers.
     pub due: Vec<i64>,
     /// Where to go on looking; `None` where there are no more.
@@ -175,7 +175,7 @@ pub async fn ended_too_long_ago(
     least: u32,
     after: (i64, i64),
     limit: u64,
-) -> Result<Kept, DbError> {
+) -> Result<Due, DbError> {
     let mut sql = Sql::new(
         connection,
         "SELECT s.number, s.ended_at, CASE WHEN s.ended_at < ",
@@ -196,7 +196,7 @@ pub async fn ended_too_long_ago(
         .push(") ORDER BY s.ended_at, s.number LIMIT ")
         .bind(limit.cast_signed());
     let rows = sql.all(connection).await?;
-    let mut kept = Kept {
+    let mut found = Due {
         due: Vec::new(),
         next: None,
     };
@@ -204,14 +204,14 @@ pub async fn ended_too_long_ago(
         let row = Row(row);
         let number: i64 = row.get("number")?;
         if i64::from(row.get::<i32>("due")?) == 1 {
-            kept.due.push(number);
+            found.due.push(number);
         }
-        kept.next = Some((row.get("ended_at")?, number));
+        found.next = Some((row.get("ended_at")?, number));
     }
     if (rows.len() as u64) < limit {
-        kept.next = None;
+        found.next = None;
     }
-    Ok(kept)
+    Ok(found)
 }
 
 /// Deletes these sessions; answers how many there were.

@@ -50,7 +50,7 @@ struct Open {
     /// Queries of their own, for `WITH`.
     with: String,
     /// What is joined to `u`.
-    joins: &'static str,
+    joins: String,
     /// The number.
     count: String,
 }
@@ -59,32 +59,28 @@ impl Open {
     /// The counters know how many have no stored end. Of these `gone` live no more, usually next to none. Where an epoch has
     /// overtaken nearly all of an organisation, what was created since is counted instead.
     fn of(sql: &mut Sql, scope: Scope, overtaken: &Overtaken, as_of: AsOf, and: &str) -> Self {
-        const COUNTED: &str = "LEFT JOIN session_owner so ON so.user_id = u.id AND so.organisation_id = u.organisation_id
-            LEFT JOIN gone ON gone.user_id = u.id AND gone.organisation_id = u.organisation_id";
-        const SINCE: &str = "LEFT JOIN session_owner so ON so.user_id = u.id AND so.organisation_id = u.organisation_id
-            LEFT JOIN gone ON gone.user_id = u.id AND gone.organisation_id = u.organisation_id
-            LEFT JOIN since ON since.user_id = u.id AND since.organisation_id = u.organisation_id";
         let gone = gone(sql, scope, overtaken, as_of.now, and);
-        let Some(overtakes) = overtaken.covers(sql, "u.organisation_id") else {
-            return Self {
-                with: format!("WITH gone AS ({gone}) "),
-                joins: COUNTED,
-                count: "(coalesce(so.active, 0) - coalesce(gone.sessions, 0))".to_owned(),
-            };
+        let mut open = Self {
+            with: format!("WITH gone AS ({gone})"),
+            joins: "LEFT JOIN session_owner so ON so.user_id = u.id AND so.organisation_id = u.organisation_id
+                LEFT JOIN gone ON gone.user_id = u.id AND gone.organisation_id = u.organisation_id"
+                .to_owned(),
+            count: "(coalesce(so.active, 0) - coalesce(gone.sessions, 0))".to_owned(),
         };
-        let since = overtaken.spared(sql);
-        Self {
-            with: format!(
-                "WITH gone AS ({gone}), since AS (
+        if let Some(overtakes) = overtaken.covers(sql, "u.organisation_id") {
+            let spared = overtaken.spared(sql);
+            open.with += &format!(
+                ", since AS (
                     SELECT s.user_id AS user_id, s.organisation_id AS organisation_id, count(*) AS sessions
-                    FROM session s WHERE s.number IN (SELECT number FROM ({since}) spared) GROUP BY s.user_id, s.organisation_id
-                ) "
-            ),
-            joins: SINCE,
-            count: format!(
+                    FROM session s WHERE s.number IN (SELECT number FROM ({spared}) spared) GROUP BY s.user_id, s.organisation_id
+                )"
+            );
+            open.joins += " LEFT JOIN since ON since.user_id = u.id AND since.organisation_id = u.organisation_id";
+            open.count = format!(
                 "(CASE WHEN {overtakes} THEN coalesce(since.sessions, 0) ELSE coalesce(so.active, 0) END - coalesce(gone.sessions, 0))"
-            ),
+            );
         }
+        open
     }
 }
 
@@ -118,7 +114,7 @@ pub async fn list(
         .map(|row| Row(row).uuid("id"))
         .collect::<Result<Vec<_>, DbErr>>()?;
     Ok(Page {
-        items: read(connection, scope, &ids, as_of).await?,
+        items: read(connection, scope, &ids, &overtaken, as_of).await?,
         total,
         total_is_exact: true,
         page: query.page.get(),
@@ -180,7 +176,9 @@ pub async fn find(
     id: UserId,
     as_of: AsOf,
 ) -> Result<Option<ListedUser>, DbError> {
-    Ok(read(connection, scope, &[id.0], as_of).await?.pop())
+    let overtaken = Overtaken::read(connection, scope, as_of.now).await?;
+    let mut found = read(connection, scope, &[id.0], &overtaken, as_of).await?;
+    Ok(found.pop())
 }
 
 /// The roles of a user.
@@ -232,7 +230,7 @@ fn matching(
     let opens = active.is_some() || by(UserSortKey::OpenSessions);
     let open = opens.then(|| Open::of(sql, scope, overtaken, as_of, ""));
     if let Some(open) = &open {
-        sql.push(&open.with);
+        sql.push(&open.with).push(" ");
     }
     let index = match (scope, organisation) {
         (Scope::Organisation(_), _) | (_, Some(_)) => "user_list_of_organisation",
@@ -243,7 +241,7 @@ fn matching(
         dialect.by(index)
     ));
     if let Some(open) = &open {
-        sql.push(" ").push(open.joins);
+        sql.push(" ").push(&open.joins);
     }
     if by(UserSortKey::Role) {
         sql.push(" LEFT JOIN role r ON r.key = u.role_key");
@@ -345,6 +343,7 @@ async fn read(
     connection: &impl ConnectionTrait,
     scope: Scope,
     ids: &[Uuid],
+    overtaken: &Overtaken,
     as_of: AsOf,
 ) -> Result<Vec<ListedUser>, DbError> {
     if ids.is_empty() {
@@ -354,12 +353,11 @@ async fn read(
     let mut sql = Sql::new(connection, "");
     let places: Vec<_> = ids.iter().map(|id| sql.place(*id)).collect();
     let places = places.join(", ");
-    let overtaken = Overtaken::read(connection, scope, as_of.now).await?;
     let holds = as_of.is_locked(&mut sql);
     let of_these = format!(" AND s.user_id IN ({places})");
-    let Open { with, joins, count } = Open::of(&mut sql, scope, &overtaken, as_of, &of_these);
+    let Open { with, joins, count } = Open::of(&mut sql, scope, overtaken, as_of, &of_these);
     sql.push(&format!(
-        r#"{with}SELECT u.id, u.email, u.name, u.service_account, u.organisation_id, u.enabled, u.password_change_required,
+        r#"{with} SELECT u.id, u.email, u.name, u.service_account, u.organisation_id, u.enabled, u.password_change_required,
             u.created_at, u.last_sign_in_at, o.name AS organisation_name, a.locked_at,
             CAST({count} AS bigint) AS open_sessions
         FROM "user" u JOIN organisation o ON o.id = u.organisation_id

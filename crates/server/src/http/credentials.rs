@@ -6,7 +6,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::service::Presented;
-use crate::service::request::{CookieEffect, TicketEffect};
+use crate::service::effects::{CookieEffect, TicketEffect};
 use crate::service::ticket::Ticket;
 use crate::service::token::Token;
 

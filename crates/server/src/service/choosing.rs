@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use rollcall_core::{
-    AuditOutcome, Error, Kind, Leaving, PageSize, PendingSignIn, Policy, PolicyPlace, Rule,
-    Session, SessionFilter, SessionQuery, State, Timestamp, UserId,
+    AuditOutcome, Error, Kind, Leaving, PageSize, PendingSignIn, Policy, Rule, Session,
+    SessionFilter, SessionQuery, State, Timestamp, UserId,
 };
 use sha2::{Digest, Sha256};
 
@@ -135,11 +135,7 @@ impl Service {
             .map_err(|error| self.database_error(error))?
             .filter(|user| proof(user) == ticket.proof)
             .ok_or(Error::ChoiceSpent)?;
-        let place = PolicyPlace {
-            organisation: Some(user.organisation_id),
-            role: Some(user.role_key.clone()),
-        };
-        let policy = self.policy_in(&place).await?;
+        let policy = self.policy_of(&user).await?;
         Ok(Pending {
             ticket,
             user,

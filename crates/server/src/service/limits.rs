@@ -104,7 +104,6 @@ impl Room {
                 .filter(|row| match &self.chosen {
                     Leaving::Only(ids) => ids.contains(&row.id),
                     Leaving::All => true,
-                    Leaving::None => false,
                 })
                 .collect(),
             WhenFull::Refuse => Vec::new(),

@@ -12,6 +12,7 @@ use super::caller::Caller;
 use super::facts::RequestFacts;
 use super::{Service, Timeouts};
 use crate::db::audit::AuditRecord;
+use crate::db::records::UserRecord;
 use crate::db::{self, Scope};
 
 impl Service {
@@ -21,6 +22,24 @@ impl Service {
             .await
             .map_err(|error| self.database_error(error))?;
         Ok(Policy::resolve(|rule| self.server_value(rule), &set))
+    }
+
+    /// What applies to a user.
+    pub(super) async fn policy_of(&self, user: &UserRecord) -> Result<Policy, Error> {
+        self.policy_in(&PolicyPlace {
+            organisation: Some(user.organisation_id),
+            role: Some(user.role_key.clone()),
+        })
+        .await
+    }
+
+    /// What applies where nothing is known of whom it concerns.
+    pub(super) async fn policy_of_everybody(&self) -> Result<Policy, Error> {
+        self.policy_in(&PolicyPlace {
+            organisation: None,
+            role: None,
+        })
+        .await
     }
 
     /// The timeouts of a session that begins.
@@ -74,11 +93,7 @@ impl Service {
         let user = found
             .map_err(|error| self.database_error(error))?
             .ok_or(Error::NotFound)?;
-        let place = PolicyPlace {
-            organisation: Some(user.organisation_id),
-            role: Some(user.role_key),
-        };
-        self.policy_in(&place).await
+        self.policy_of(&user).await
     }
 
     /// How many users would be refused at their next sign-in if this were the most sessions in a place.
@@ -181,12 +196,10 @@ impl Service {
 
     /// Takes over what policy says of addresses; at the start, since they are counted in memory.
     pub(super) async fn take_over_failure_limit(&self) -> Result<(), Error> {
-        let everybody = PolicyPlace {
-            organisation: None,
-            role: None,
-        };
-        let limit = self.policy_in(&everybody).await?.get(Rule::FailureLimit);
-        self.inner.throttle.set_limit(limit);
+        let policy = self.policy_of_everybody().await?;
+        self.inner
+            .throttle
+            .set_limit(policy.get(Rule::FailureLimit));
         Ok(())
     }
 

@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, Error, Field, Kind, Leaving, Policy, PolicyPlace, Problem, Rule,
-    Session, SignIn, Timestamp, UserId, UserRef, WhenFull,
+    AuditAction, AuditOutcome, Error, Field, Kind, Leaving, Policy, Problem, Rule, Session, SignIn,
+    Timestamp, UserId, UserRef, WhenFull,
 };
 use unicode_normalization::UnicodeNormalization;
 
@@ -163,12 +163,10 @@ impl Service {
             .await
             .map_err(|error| self.database_error(error))?;
         // Names that nobody has take the same road.
-        let policy = self
-            .policy_in(&PolicyPlace {
-                organisation: user.as_ref().map(|user| user.organisation_id),
-                role: user.as_ref().map(|user| user.role_key.clone()),
-            })
-            .await?;
+        let policy = match &user {
+            Some(user) => self.policy_of(user).await?,
+            None => self.policy_of_everybody().await?,
+        };
         let (taken_key, now, limit) = (
             key.clone(),
             self.now(),

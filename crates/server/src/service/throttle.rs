@@ -77,9 +77,11 @@ impl AddressThrottle {
         {
             entry.times.pop_front();
         }
-        match entry.times.front() {
-            Some(oldest) if entry.times.len() >= self.most_failures() => {
-                let wait = (*oldest + self.window).seconds_since(now) + 1;
+        // Where the limit was lowered, more than the oldest has to age.
+        let freeing = entry.times.len().checked_sub(self.most_failures());
+        match freeing.and_then(|number| entry.times.get(number)) {
+            Some(freeing) => {
+                let wait = (*freeing + self.window).seconds_since(now) + 1;
                 Err(Throttled {
                     retry_after_seconds: u32::try_from(wait).unwrap_or(u32::MAX),
                     first: !std::mem::replace(&mut entry.refused, true),
@@ -113,10 +115,11 @@ impl AddressThrottle {
             .lock()
             .iter()
             .filter_map(|(network, entry)| {
-                let mut left = entry.times.iter().filter(|time| **time + self.window > now);
-                let oldest = *left.next()?;
-                (left.count() + 1 >= self.most_failures())
-                    .then_some((*network, oldest + self.window))
+                let left = |time: &&Timestamp| **time + self.window > now;
+                let count = entry.times.iter().filter(left).count();
+                let number = count.checked_sub(self.most_failures())?;
+                let freeing = entry.times.iter().filter(left).nth(number)?;
+                Some((*network, *freeing + self.window))
             })
             .collect();
         throttled.sort_unstable_by_key(|(network, until)| (std::cmp::Reverse(*until), *network));
@@ -244,6 +247,20 @@ mod tests {
         assert!(throttle.take(HERE, at(300)).is_ok());
         throttle.succeeded(HERE, at(300));
         assert!(throttle.take(HERE, at(301)).is_ok());
+    }
+
+    #[test]
+    fn under_a_lower_limit_more_than_the_oldest_failure_has_to_age() {
+        let throttle = AddressThrottle::new(3, Duration::from_secs(300));
+        for seconds in [0, 100, 200] {
+            throttle.take(HERE, at(seconds)).unwrap();
+        }
+        throttle.set_limit(1);
+        let refused = throttle.take(HERE, at(210)).unwrap_err();
+        assert_eq!(refused.retry_after_seconds, 291);
+        assert_eq!(throttle.throttled(at(210)), [(HERE, at(500))]);
+        assert!(throttle.take(HERE, at(499)).is_err());
+        assert!(throttle.take(HERE, at(501)).is_ok());
     }
 
     #[test]

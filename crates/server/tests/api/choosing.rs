@@ -29,6 +29,19 @@ struct Full {
     open: Vec<SessionId>,
 }
 
+impl Full {
+    /// Sends Nora's sign-in as a plain form would.
+    async fn sign_in(&self, browser: &Client, next: &str) -> Answer {
+        let fields = [
+            ("email", self.nora.email.as_str()),
+            ("password", PASSWORD),
+            ("next", next),
+            ("go", "true"),
+        ];
+        form(browser, "/rpc/sign_in", None, &fields).await
+    }
+}
+
 /// Nora has two sessions, and may have two.
 async fn full(when_full: &str) -> Full {
     let (app, _, admin) = TestApp::start().with_admin().await;
@@ -73,13 +86,7 @@ fn ticket_of(answer: &Answer) -> Option<String> {
 }
 
 async fn ticket(full: &Full, browser: &Client) -> String {
-    let fields = [
-        ("email", full.nora.email.as_str()),
-        ("password", PASSWORD),
-        ("next", "/account/security"),
-        ("go", "true"),
-    ];
-    let answer = form(browser, "/rpc/sign_in", None, &fields).await;
+    let answer = full.sign_in(browser, "/account/security").await;
     assert_eq!(answer.status, 303);
     assert_eq!(
         answer.header("location"),
@@ -116,12 +123,7 @@ async fn is_open(app: &TestApp, id: SessionId) -> bool {
 async fn a_user_ticks_what_ends_and_is_signed_in() {
     let full = full("choose").await;
     let browser = full.app.browser();
-    let fields = [
-        ("email", full.nora.email.as_str()),
-        ("password", PASSWORD),
-        ("go", "true"),
-    ];
-    let answer = form(&browser, "/rpc/sign_in", None, &fields).await;
+    let answer = full.sign_in(&browser, "").await;
     let line = answer
         .cookies()
         .into_iter()
@@ -404,12 +406,7 @@ async fn only_the_last_ticket_of_a_user_is_good() {
 async fn where_users_may_not_choose_there_is_no_ticket() {
     let full = full("refuse").await;
     let browser = full.app.browser();
-    let fields = [
-        ("email", full.nora.email.as_str()),
-        ("password", PASSWORD),
-        ("go", "true"),
-    ];
-    let answer = form(&browser, "/rpc/sign_in", None, &fields).await;
+    let answer = full.sign_in(&browser, "").await;
     assert_eq!(ticket_of(&answer), None);
     let back = answer.header("location").expect("where to");
     assert!(!back.starts_with("/sign-in/choose?next"), "{back}");

@@ -67,14 +67,15 @@ fn plans() -> [Thresholds; 9] {
     ]
 }
 
+/// Everything, and each organisation.
+fn wide_scopes(model: &Model) -> Vec<Scope> {
+    let houses = model.houses.iter();
+    let houses = houses.map(|house| Scope::Organisation(house.id));
+    std::iter::once(Scope::All).chain(houses).collect()
+}
+
 async fn check_lists(rig: &Rig, dice: &mut Dice, model: &Model, rounds: usize) {
-    let mut scopes = vec![Scope::All];
-    scopes.extend(
-        model
-            .houses
-            .iter()
-            .map(|house| Scope::Organisation(house.id)),
-    );
+    let mut scopes = wide_scopes(model);
     scopes.push(Scope::User(model.people[0].id));
     for _ in 0..rounds {
         let scope = dice.pick(&scopes);
@@ -159,13 +160,7 @@ async fn check_rows_and_cards(rig: &Rig, model: &Model) {
             assert_eq!(alive.err(), end);
         }
     }
-    let mut scopes = vec![Scope::All];
-    scopes.extend(
-        model
-            .houses
-            .iter()
-            .map(|house| Scope::Organisation(house.id)),
-    );
+    let mut scopes = wide_scopes(model);
     scopes.extend(model.people.iter().map(|person| Scope::User(person.id)));
     for scope in scopes {
         let stats = session_list::stats(rig.reader(), scope, model.now)
@@ -231,14 +226,7 @@ async fn check_people(rig: &Rig, model: &Model) {
         .facts
         .iter()
         .any(|fact| lives(fact) && model.people[fact.person].organisation != fact.house);
-    let mut scopes = vec![Scope::All];
-    scopes.extend(
-        model
-            .houses
-            .iter()
-            .map(|house| Scope::Organisation(house.id)),
-    );
-    for scope in scopes {
+    for scope in wide_scopes(model) {
         let list = async |query: &str| {
             let query = UserQuery::parse_leniently(&format!("page_size=100&{query}"));
             let page = db::user_list::list(rig.reader(), scope, &query, as_of)
