@@ -280,6 +280,14 @@ impl Database {
         self.inner.writer.write(share, work).await
     }
 
+    /// How many transactions that change much are worth beginning at once: SQLite has one writer.
+    pub fn writes_at_once(&self) -> usize {
+        match self.inner.sqlite {
+            Some(_) => 1,
+            None => 2,
+        }
+    }
+
     /// Asks for one stored row, within one second, and on PostgreSQL whether the lock is still ours.
     ///
     /// # Errors

@@ -241,8 +241,9 @@ pub async fn consume(
 pub async fn running(connection: &impl ConnectionTrait) -> Result<Vec<PreviewRun>, DbError> {
     let sql = Sql::new(
         connection,
-        "SELECT id, owner, owner_name, organisation_id, reason, ip, user_agent, request_id, done, sessions FROM end_preview
-         WHERE started_at IS NOT NULL AND finished_at IS NULL ORDER BY started_at",
+        "SELECT p.id, p.owner, p.owner_name, p.organisation_id, p.reason, p.ip, p.user_agent, p.request_id, p.sessions,
+            coalesce((SELECT min(i.place) - 1 FROM end_preview_item i WHERE i.preview_id = p.id), p.sessions) AS passed
+         FROM end_preview p WHERE p.started_at IS NOT NULL AND p.finished_at IS NULL ORDER BY p.started_at",
     );
     let rows = sql.all(connection).await?;
     rows.iter()
@@ -260,35 +261,23 @@ pub async fn running(connection: &impl ConnectionTrait) -> Result<Vec<PreviewRun
                 ip: row.get("ip")?,
                 user_agent: row.get("user_agent")?,
                 request_id: row.get("request_id")?,
-                done: row.get("done")?,
+                passed: row.get("passed")?,
                 sessions: row.get("sessions")?,
             })
         })
         .collect()
 }
 
-/// Ends the next sessions of a run that still live, and moves its mark in the same transaction: a crash in between
-/// repeats nothing and leaves out nothing. Answers which it ended.
-pub async fn end_next(
+/// Ends those sessions of a part of a run that still live, and removes the part in the same transaction: a crash in
+/// between repeats nothing and leaves out nothing, and neither does somebody who works at the same part. The
+/// places of the part are those after `passed` up to `until`. Answers which sessions it ended.
+pub async fn end_part(
     connection: &impl ConnectionTrait,
     run: &PreviewRun,
-    part: i64,
+    (passed, until): (i64, i64),
     now: Timestamp,
 ) -> Result<Vec<PreviewEnded>, DbError> {
     let dialect = Dialect::of(connection);
-    let until = (run.done + part).min(run.sessions);
-    let mut mark = Sql::new(connection, "UPDATE end_preview SET done = ");
-    mark.bind(until)
-        .push(", finished_at = ")
-        .bind((until == run.sessions).then_some(now.0))
-        .push(" WHERE id = ")
-        .bind(run.id.0)
-        .push(" AND finished_at IS NULL AND done = ")
-        .bind(run.done);
-    if mark.run(connection).await? != 1 {
-        // Somebody else works on it.
-        return Ok(Vec::new());
-    }
     let mut sql = Sql::new(connection, "UPDATE session");
     let at = sql.place(now.0);
     let by = sql.place(run.owner.0);
@@ -303,7 +292,7 @@ pub async fn end_next(
     .push(" WHERE id IN (SELECT session_id FROM end_preview_item WHERE preview_id = ")
     .bind(run.id.0)
     .push(" AND place > ")
-    .bind(run.done)
+    .bind(passed)
     .push(" AND place <= ")
     .bind(until)
     .push(") AND ")
@@ -336,18 +325,27 @@ pub async fn end_next(
             })
         })
         .collect::<Result<_, _>>()?;
-    let mut count = Sql::new(connection, "UPDATE end_preview SET ended = ended + ");
-    count
-        .bind(ended.len() as i64)
-        .push(" WHERE id = ")
-        .bind(run.id.0);
-    count.run(connection).await?;
     let mut items = Sql::new(
         connection,
         "DELETE FROM end_preview_item WHERE preview_id = ",
     );
-    items.bind(run.id.0).push(" AND place <= ").bind(until);
-    items.run(connection).await?;
+    items
+        .bind(run.id.0)
+        .push(" AND place > ")
+        .bind(passed)
+        .push(" AND place <= ")
+        .bind(until);
+    let done = items.run(connection).await?.cast_signed();
+    let mut count = Sql::new(connection, "UPDATE end_preview SET ended = ended + ");
+    count.bind(ended.len() as i64).push(", done = done + ");
+    let done = count.place(done);
+    let now = count.place(now.0);
+    count
+        .push(&format!(
+            "{done}, finished_at = CASE WHEN done + {done} >= sessions THEN {now} END WHERE finished_at IS NULL AND id = "
+        ))
+        .bind(run.id.0);
+    count.run(connection).await?;
     Ok(ended)
 }
 

@@ -384,8 +384,8 @@ pub struct PreviewRun {
     pub user_agent: String,
     /// The id of their request.
     pub request_id: String,
-    /// How many items are done.
-    pub done: i64,
+    /// The items up to this place are done; after a crash some behind it may be, too.
+    pub passed: i64,
     /// How many there were.
     pub sessions: i64,
 }

@@ -111,8 +111,12 @@ pub async fn find_by_lineage(
 ) -> Result<Option<(SessionRecord, Authority)>, DbError> {
     let mut sql = Sql::new(connection, "SELECT ");
     sql.push(AUTHORITY)
-        .push("s.lineage_hash = ")
-        .bind(lineage_hash.to_vec());
+        .push(&format!(
+            "s.number = (SELECT e.number FROM {} e WHERE e.lineage_hash = ",
+            Dialect::of(connection).entry()
+        ))
+        .bind(lineage_hash.to_vec())
+        .push(")");
     read(sql, connection).await
 }
 

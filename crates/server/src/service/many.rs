@@ -1,7 +1,9 @@
 //! Ending many sessions: what a preview has sealed, or everything of a user, an organisation or the installation.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, TryStreamExt};
 use rollcall_core::many::MOST_CHOSEN;
 use rollcall_core::{
     AuditAction, AuditOutcome, EndAllScope, EndChoice, EndPreviewId, EndReason, EndResult, EndRun,
@@ -133,7 +135,8 @@ impl Service {
     }
 
     /// Goes on with every end that somebody has started, until all are done: right after its start, and once more
-    /// after a crash or an outage.
+    /// after a crash or an outage. On PostgreSQL the rows of one part are changed while the events of the one before
+    /// are written.
     pub async fn continue_ends(&self) -> Result<(), Error> {
         let _only = self.inner.ending.lock().await;
         loop {
@@ -143,17 +146,26 @@ impl Service {
             let Some(run) = running.into_iter().next() else {
                 return Ok(());
             };
-            self.end_next(run).await?;
+            let run = Arc::new(run);
+            // What holds none is one empty part, which finishes it.
+            let parts = (run.passed..run.sessions.max(run.passed + 1))
+                .step_by(PART as usize)
+                .map(|passed| Ok((passed, (passed + PART).min(run.sessions))));
+            stream::iter(parts)
+                .try_for_each_concurrent(self.db().writes_at_once(), |part| {
+                    self.end_part(Arc::clone(&run), part)
+                })
+                .await?;
         }
     }
 
-    async fn end_next(&self, run: PreviewRun) -> Result<(), Error> {
+    async fn end_part(&self, run: Arc<PreviewRun>, part: (i64, i64)) -> Result<(), Error> {
         self.flush_activity().await?;
         let now = self.now();
         self.write_part_then(
             move |tx, trail| {
                 Box::pin(async move {
-                    let ended = db::end_previews::end_next(tx, &run, PART, now).await?;
+                    let ended = db::end_previews::end_part(tx, &run, part, now).await?;
                     let events: Vec<_> = ended
                         .iter()
                         .map(|session| ended_event(&run, session, now))

@@ -122,7 +122,7 @@ CREATE TABLE session (
     end_note {text}
 );
 CREATE UNIQUE INDEX session_id_unique ON session (id);
-CREATE UNIQUE INDEX session_lineage_hash_unique ON session (lineage_hash);
+CREATE UNIQUE INDEX session_lineage_hash_unique ON {entry} (lineage_hash);
 
 -- The lists walk along these. Organisation and kind in an index let a walk pass by rows without reading
 -- them, the text lets it search them: a row is read once its place on the page is certain. Kinds come first

@@ -22,8 +22,9 @@ BEGIN
     GROUP BY user_id, organisation_id ORDER BY user_id, organisation_id
     ON CONFLICT (user_id, organisation_id) DO UPDATE SET
         sessions = c.sessions + excluded.sessions, active = c.active + excluded.active;
-    INSERT INTO session_entry (number, id, organisation_id, kind, created_at, ip_bytes, name_key, email, browser_key, letters)
-    SELECT number, id, organisation_id, kind, created_at, ip_bytes, name_key, email, browser_key, session_letters(search_text)
+    INSERT INTO session_entry (number, id, lineage_hash, organisation_id, kind, created_at, ip_bytes, name_key, email,
+        browser_key, letters)
+    SELECT number, id, lineage_hash, organisation_id, kind, created_at, ip_bytes, name_key, email, browser_key, session_letters(search_text)
     FROM added;
     INSERT INTO session_agent AS c (user_agent, browser, system, method, sessions)
     SELECT user_agent, browser, system, method, count(*) FROM added
@@ -93,11 +94,12 @@ REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FU
 -- A row trigger, because those alone can name columns: an end or a use does not even ask.
 CREATE FUNCTION session_entry_update() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE session_entry SET name_key = NEW.name_key, email = NEW.email, letters = session_letters(NEW.search_text)
+    UPDATE session_entry SET lineage_hash = NEW.lineage_hash, name_key = NEW.name_key, email = NEW.email,
+        letters = session_letters(NEW.search_text)
     WHERE number = NEW.number;
     RETURN NULL;
 END $$;
-CREATE TRIGGER session_entry_update AFTER UPDATE OF name_key, email, search_text ON session
+CREATE TRIGGER session_entry_update AFTER UPDATE OF lineage_hash, name_key, email, search_text ON session
 FOR EACH ROW EXECUTE FUNCTION session_entry_update();
 
 CREATE FUNCTION session_counted_delete() RETURNS trigger LANGUAGE plpgsql AS $$
