@@ -62,6 +62,29 @@ const FILTERS: [&str; 11] = [
     "state=ended&kind=api",
     "state=ended&kind=client",
 ];
+/// What else a list can be asked for: selective and not, alone and together.
+const CONDITIONS: [&str; 20] = [
+    "ip=10.0.0.0/8",
+    "ip=192.168.7.0/24",
+    "ip=203.0.113.25",
+    "browser=firefox",
+    "system=windows",
+    "agent=edg/",
+    "method=password",
+    "role=member",
+    "role=administrator",
+    "older_than=12h",
+    "newer_than=1h",
+    "idle_for=20m",
+    "several=true",
+    "several=false",
+    "service_account=true",
+    "user=nobody@example.org",
+    "state=active&browser=firefox&system=linux",
+    "state=active&older_than=12h&idle_for=10m",
+    "state=ended&role=administrator&ip=10.0.0.0/8",
+    "q=gmail&role=administrator",
+];
 /// How many of the slowest questions are named.
 const SLOWEST: usize = 3;
 
@@ -192,6 +215,11 @@ fn questions(rows: u32, sqlite: bool) -> Vec<Question> {
             limit: Duration::from_millis(100),
             queries: SHORT_WORDS.iter().map(|word| format!("q={word}")).collect(),
         },
+        question(
+            "filters, newest first",
+            CONDITIONS.map(str::to_owned).to_vec(),
+        ),
+        question("filters, every order", all_of(&CONDITIONS, &orders)),
         Question {
             what: "page 50,000, newest first",
             aim: deep_aim,

@@ -109,6 +109,19 @@ pub fn end_many(id: &str) -> String {
     format!("{SESSIONS}/ending/{}", query::encode(id))
 }
 
+/// The dashboard with active sessions for which all of this holds; what is empty is left out.
+#[cfg(feature = "ssr")]
+pub fn active_sessions(filters: &[(&'static str, String)]) -> String {
+    let mut pairs = vec![("state", "active".to_owned())];
+    pairs.extend(
+        filters
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .cloned(),
+    );
+    with_query(SESSIONS, &query::write(&pairs))
+}
+
 /// What users of an organisation and a role have to keep to.
 #[cfg(feature = "ssr")]
 pub fn policy(organisation: &str, role: &str) -> String {

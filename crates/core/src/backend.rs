@@ -12,7 +12,7 @@ use crate::filter_words::FilterWords;
 use crate::ids::{EndPreviewId, SavedFilterId, SessionId, UserId};
 use crate::many::{EndAllScope, EndChoice, EndRun};
 use crate::page::Page;
-use crate::policy::{Policy, PolicyPlace, Rule};
+use crate::policy::{Policy, PolicyPlace, PolicyPreview, Rule};
 use crate::session::{Session, SessionStats};
 use crate::viewer::{
     ChangePassword, EndResult, LastEnd, Leaving, Me, OwnScope, PendingSignIn, SignIn, SignInStep,
@@ -145,8 +145,12 @@ pub trait Backend: crate::people_backend::PeopleBackend {
     /// manages one organisation need not name it.
     fn policy(&self, place: PolicyPlace) -> Answer<'_, Policy>;
 
-    /// How many users would be refused at their next sign-in if there could be at most so many sessions. Needs `policy.manage`.
-    fn preview_policy(&self, place: PolicyPlace, most_sessions: u32) -> Answer<'_, u64>;
+    /// What such a change would mean for what is open now; nothing is set. Needs `policy.manage`.
+    fn preview_policy(
+        &self,
+        place: PolicyPlace,
+        values: Vec<(Rule, Option<u32>)>,
+    ) -> Answer<'_, PolicyPreview>;
 
     /// Sets values, or takes them away, all or none. They apply from the next sign-in on. Needs `policy.manage`; for the
     /// installation in all organisations.

@@ -52,7 +52,9 @@ pub use people::{
 pub use people_backend::PeopleBackend;
 pub use people_query::{NameQuery, UserFilter, UserQuery, UserSort, UserSortKey, UserState};
 pub use permission::{Permission, Permissions};
-pub use policy::{Policy, PolicyPlace, PolicySource, PolicyValue, Rule, WhenFull};
+pub use policy::{
+    Policy, PolicyPlace, PolicyPreview, PolicySource, PolicyValue, Rule, SessionsBeyond, WhenFull,
+};
 pub use rights::Rights;
 pub use role::{BuiltInRole, Reach};
 pub use session::{Actor, EndReason, Ended, Kind, Method, Owner, Session, SessionStats, State};

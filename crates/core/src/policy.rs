@@ -88,10 +88,31 @@ impl Rule {
             ))
     }
 
+    /// Whether it is a timeout: of sessions that are kept or not, by their age or by the time without use.
+    pub const fn timeout(self) -> Option<Timeout> {
+        let (keep, idle) = match self {
+            Self::IdleTimeout => (false, true),
+            Self::AbsoluteTimeout => (false, false),
+            Self::KeepIdleTimeout => (true, true),
+            Self::KeepAbsoluteTimeout => (true, false),
+            _ => return None,
+        };
+        Some(Timeout { keep, idle })
+    }
+
     /// The field that an error about it names.
     pub fn field(self) -> Field {
         Field::from_name(self.as_str()).unwrap_or(Field::Other)
     }
+}
+
+/// Which sessions a timeout is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timeout {
+    /// Those where the user asked to stay signed in, or only the others.
+    pub keep: bool,
+    /// By the time without use, or by their age.
+    pub idle: bool,
 }
 
 /// For whom a value is set.
@@ -173,6 +194,24 @@ impl Policy {
             .copied()
             .unwrap_or(WhenFull::Refuse)
     }
+}
+
+/// What a change would mean for what is open now. It ends nothing: sessions keep the timeouts that they began with.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PolicyPreview {
+    /// Users who have more sessions than there may be; `when_full` says what becomes of their next sign-in.
+    pub users_over_the_limit: u64,
+    /// Timeouts that change, and how many active sessions are older, or were not used for longer.
+    pub sessions_beyond: Vec<(Rule, SessionsBeyond)>,
+}
+
+/// Active sessions that would have ended by a timeout.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SessionsBeyond {
+    /// The timeout that would apply, in seconds.
+    pub seconds: u32,
+    /// How many.
+    pub sessions: u64,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_url};
 use rollcall_core::{
-    Backend, Error, Field, NameQuery, Page, PageSize, Permission, Reach, User, words,
+    Backend, Error, Field, NameQuery, Page, PageSize, Permission, Reach, Rule, User, words,
 };
 
 use crate::app::use_surroundings;
@@ -69,26 +69,36 @@ pub(super) fn all() -> NameQuery {
 
 /// Why the form failed that led back here.
 pub(super) fn failed(action: &'static str) -> AnyView {
-    let failure = rpc::failure(action).map(|error| match error {
+    rpc::failure(action).map(refused).into_any()
+}
+
+/// Why what somebody asked for could not be done.
+pub(super) fn refused(error: Error) -> AnyView {
+    match error {
         Error::Invalid(field, problem) => {
             let words = format!("{} {problem}.", label(field));
             view! { <div class="notice failed" role="alert"><p>{words}</p></div> }.into_any()
         }
         error => view! { <ErrorNotice error /> }.into_any(),
-    });
-    failure.into_any()
+    }
 }
 
-fn label(field: Field) -> &'static str {
-    match field {
+fn label(field: Field) -> String {
+    let words = match field {
         Field::Email => "E-mail",
         Field::Name => "Name",
         Field::Role => "Primary role",
         Field::Roles => "One of the secondary roles",
         Field::Permissions => "One of the permissions",
         Field::Organisation => "Organisation",
-        other => other.as_str(),
-    }
+        other => {
+            let rule = Rule::from_name(other.as_str());
+            return rule.map_or(other.as_str().to_owned(), |rule| {
+                format!("\u{201c}{}\u{201d}", super::policy::label(rule))
+            });
+        }
+    };
+    words.to_owned()
 }
 
 /// "as of 09:45:02 UTC".

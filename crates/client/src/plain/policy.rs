@@ -1,13 +1,18 @@
 //! What users have to keep to: one form, in which an empty field means "as set more widely".
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 use leptos_router::params::ParamsMap;
-use rollcall_core::{BuiltInRole, Error, Permission, Policy, PolicySource, Role, Rule, words};
+use rollcall_core::{
+    BuiltInRole, Error, Permission, Policy, PolicyPreview, PolicySource, Role, Rule,
+    SessionsBeyond, words,
+};
 
-use super::parts::{all, backend, failed, may, options, sees_all, when_there};
+use super::parts::{all, backend, counted, failed, may, options, refused, sees_all, when_there};
 use crate::app::use_surroundings;
 use crate::routes;
 use crate::rpc::{self, SetPolicy};
@@ -52,7 +57,9 @@ pub(super) fn page() -> AnyView {
             organisation: part("organisation"),
             role: part("role"),
         };
-        let most = part("values[most_sessions]").parse().ok();
+        // Whoever saved what was tried has been told why it cannot be.
+        let told = rpc::failure(SetPolicy::url()).is_some();
+        let tried = tried(&typed).filter(|_| !told);
         let (backend, manages) = (backend(), may(Permission::PolicyManage));
         let (everywhere, home) = (sees_all(), use_surroundings().viewer);
         async move {
@@ -84,14 +91,33 @@ pub(super) fn page() -> AnyView {
                 let notice = view! { <p class="notice failed" role="alert">"Choose an organisation too: a role is looked at inside one."</p> };
                 return Ok(frame(&asked, choices, notice.into_any()));
             }
-            let over = match most {
-                Some(most) => Some(backend.preview_policy(place.clone(), most).await?),
+            let preview = match tried {
                 None => None,
+                Some(Err(error)) => Some(Err(error)),
+                Some(Ok(values)) => match backend.preview_policy(place.clone(), values).await {
+                    Err(error @ Error::Invalid(..)) => Some(Err(error)),
+                    answer => Some(Ok(answer?)),
+                },
             };
             let policy = backend.policy(place).await?;
-            Ok(show(&policy, asked, choices, &typed, over))
+            Ok(show(&policy, asked, choices, &typed, preview))
         }
     })
+}
+
+/// What would happen, or why that cannot be said.
+type Preview = Result<PolicyPreview, Error>;
+
+// The values that somebody wants to know more about; `None` where nobody asked.
+fn tried(typed: &ParamsMap) -> Option<Result<Vec<(Rule, Option<u32>)>, Error>> {
+    let values: BTreeMap<_, _> = Rule::ALL
+        .iter()
+        .filter_map(|rule| {
+            let value = typed.get(&field_name(*rule))?;
+            Some((rule.as_str().to_owned(), value))
+        })
+        .collect();
+    (!values.is_empty()).then(|| rpc::policy_values(&values).map_err(|error| error.0))
 }
 
 // Built-in roles, and those of the organisation; every own one where none is named yet.
@@ -116,7 +142,7 @@ fn show(
     asked: Asked,
     choices: Choices,
     typed: &ParamsMap,
-    over: Option<u64>,
+    preview: Option<Preview>,
 ) -> AnyView {
     let saved = (typed.get("saved").as_deref() == Some("true")).then(|| {
         view! { <p class="notice done" role="status">"Saved. It applies from the next sign-in on."</p> }
@@ -124,7 +150,8 @@ fn show(
     let content = view! {
         {saved}
         {failed(SetPolicy::url())}
-        {form(policy, &asked, typed, over)}
+        {preview.map(|preview| would_happen(preview, &asked))}
+        {form(policy, &asked, typed)}
     };
     frame(&asked, choices, content.into_any())
 }
@@ -158,7 +185,66 @@ fn places(asked: &Asked, choices: Choices) -> AnyView {
     .into_any()
 }
 
-fn form(policy: &Policy, asked: &Asked, typed: &ParamsMap, over: Option<u64>) -> AnyView {
+// What a change would mean for what is open, with where it can be seen and ended.
+fn would_happen(preview: Preview, asked: &Asked) -> AnyView {
+    let preview = match preview {
+        Ok(preview) => preview,
+        Err(error) => return refused(error),
+    };
+    let users = (preview.users_over_the_limit > 0).then(|| {
+        let who = counted(preview.users_over_the_limit, "user has", "users have");
+        let what = "more sessions than that. The next sign-in follows the rule for one more.";
+        view! { <li>{format!("{who} {what}")}</li> }
+    });
+    let beyond: Vec<_> = preview
+        .sessions_beyond
+        .iter()
+        .filter(|(_, beyond)| beyond.sessions > 0)
+        .map(|(rule, beyond)| beyond_timeout(*rule, *beyond, asked))
+        .collect();
+    let lead = match users.is_none() && beyond.is_empty() {
+        true => {
+            "Nothing was saved yet. Nobody has more sessions than that, and no open session is beyond these timeouts."
+        }
+        false => {
+            "Nothing was saved yet, and no open session would end: each keeps the timeouts it began with."
+        }
+    };
+    view! {
+        <div class="notice" role="status" aria-label="What would happen">
+            <p>{lead}</p>
+            <ul>{users}{beyond}</ul>
+        </div>
+    }
+    .into_any()
+}
+
+fn beyond_timeout(rule: Rule, beyond: SessionsBeyond, asked: &Asked) -> AnyView {
+    let span = words::span(i64::from(beyond.seconds));
+    let idle = rule.timeout().is_some_and(|timeout| timeout.idle);
+    let kept = rule.timeout().is_some_and(|timeout| timeout.keep);
+    let which = if kept { "kept session" } else { "session" };
+    let (has, have) = if idle {
+        ("was not used for", "were not used for")
+    } else {
+        ("is older than", "are older than")
+    };
+    let text = counted(
+        beyond.sessions,
+        &format!("{which} {has}"),
+        &format!("{which}s {have}"),
+    );
+    let filter = if idle { "idle_for" } else { "older_than" };
+    let there = routes::active_sessions(&[
+        (filter, format!("{}s", beyond.seconds)),
+        ("organisation", asked.organisation.clone()),
+        ("role", asked.role.clone()),
+    ]);
+    view! { <li>{format!("{text} {span}. ")}<a href=there>"See such sessions, and end them there"</a>"."</li> }
+        .into_any()
+}
+
+fn form(policy: &Policy, asked: &Asked, typed: &ParamsMap) -> AnyView {
     let (organisation, role) = (asked.organisation.clone(), asked.role.clone());
     // What is set here, and not more widely or not at all, stands in the fields.
     let here = match (organisation.is_empty(), role.is_empty()) {
@@ -179,17 +265,6 @@ fn form(policy: &Policy, asked: &Asked, typed: &ParamsMap, over: Option<u64>) ->
         group("Passwords", &PASSWORDS),
         group("Keeping", &KEEPING),
     );
-    let told = over.map(|over| {
-        let text = match over {
-            0 => "Nobody has more sessions than that now.".to_owned(),
-            1 => "One user has more sessions than that. None of them ends; the next sign-in follows the rule below.".to_owned(),
-            many => format!(
-                "{} users have more sessions than that. None of them ends; their next sign-in follows the rule below.",
-                words::grouped(i64::try_from(many).unwrap_or(i64::MAX))
-            ),
-        };
-        view! { <p class="warn" role="status">{text}</p> }
-    });
     view! {
         <section class="panel card">
             <form method="post" action=SetPolicy::url() class="stack">
@@ -197,7 +272,6 @@ fn form(policy: &Policy, asked: &Asked, typed: &ParamsMap, over: Option<u64>) ->
                 <input type="hidden" name="role" value=role />
                 {timeouts}
                 {limits}
-                {told}
                 {passwords}
                 {keeping}
                 <div class="acts">
@@ -267,7 +341,7 @@ fn field(policy: &Policy, rule: Rule, here: &PolicySource, typed: &ParamsMap) ->
         return ().into_any();
     };
     let own = entry.source == *here;
-    let name = format!("values[{}]", rule.as_str());
+    let name = field_name(rule);
     let now = format!(
         "Now {}: {}.",
         shown(rule, entry.value),
@@ -308,7 +382,12 @@ fn field(policy: &Policy, rule: Rule, here: &PolicySource, typed: &ParamsMap) ->
     .into_any()
 }
 
-fn label(rule: Rule) -> &'static str {
+fn field_name(rule: Rule) -> String {
+    format!("values[{}]", rule.as_str())
+}
+
+/// What the field of a rule says.
+pub(super) fn label(rule: Rule) -> &'static str {
     match rule {
         Rule::IdleTimeout => "A session ends after so many seconds without use",
         Rule::AbsoluteTimeout => "It ends in any case after so many seconds",

@@ -97,22 +97,18 @@ pub async fn policy(
 pub async fn preview_policy(
     #[server(default)] organisation: String,
     #[server(default)] role: String,
-    #[server(default)] most_sessions: u32,
-) -> Rpc<u64> {
+    #[server(default)] values: BTreeMap<String, String>,
+) -> Rpc<model::PolicyPreview> {
     Ok(backend()?
-        .preview_policy(place(&organisation, role)?, most_sessions)
+        .preview_policy(place(&organisation, role)?, policy_values(&values)?)
         .await?)
 }
 
-/// See `Backend::set_policy`. A plain form sends every rule by its name; an empty value takes it away.
-#[server(prefix = "/rpc", endpoint = "set_policy", output = Answer)]
-pub async fn set_policy(
-    #[server(default)] organisation: String,
-    #[server(default)] role: String,
-    #[server(default)] values: BTreeMap<String, String>,
-) -> Rpc<model::Policy> {
-    let backend = backend()?;
-    let values = values
+/// Values as a form sends them: an empty one takes a value away.
+pub(crate) fn policy_values(
+    values: &BTreeMap<String, String>,
+) -> Rpc<Vec<(model::Rule, Option<u32>)>> {
+    values
         .iter()
         .map(|(name, value)| {
             let rule = model::Rule::from_name(name)
@@ -128,7 +124,18 @@ pub async fn set_policy(
             };
             Ok((rule, value))
         })
-        .collect::<Rpc<_>>()?;
+        .collect()
+}
+
+/// See `Backend::set_policy`. A plain form sends every rule by its name; an empty value takes it away.
+#[server(prefix = "/rpc", endpoint = "set_policy", output = Answer)]
+pub async fn set_policy(
+    #[server(default)] organisation: String,
+    #[server(default)] role: String,
+    #[server(default)] values: BTreeMap<String, String>,
+) -> Rpc<model::Policy> {
+    let backend = backend()?;
+    let values = policy_values(&values)?;
     let there = routes::policy_saved(&organisation, &role);
     let policy = backend
         .set_policy(place(&organisation, role)?, values)

@@ -1,11 +1,13 @@
 //! What was set for the installation, organisations and roles.
 
-use rollcall_core::{OrganisationId, PolicyPlace, PolicySource, PolicyValue, Rule};
+use rollcall_core::policy::Timeout;
+use rollcall_core::{OrganisationId, PolicyPlace, PolicySource, PolicyValue, Rule, Timestamp};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::error::DbError;
-use super::sql::{Row, Sql};
+use super::life;
+use super::sql::{Dialect, Row, Sql};
 
 /// The values that are set for users of this organisation with this primary role: those of the role, of the organisation and
 /// of the installation. Without a role or an organisation, those of the wider places only.
@@ -114,8 +116,8 @@ pub async fn all_of(connection: &impl ConnectionTrait, rule: Rule) -> Result<Vec
         .collect()
 }
 
-/// How many users of a place have more live sessions than so many, connected clients aside; they would be refused at
-/// their next sign-in. As of the rows without a stored end, which is what the limit counts when nobody is sweeping.
+/// How many users of a place have more live sessions than so many, connected clients aside. As of the rows without a
+/// stored end, which is what the limit counts when nobody is sweeping.
 pub async fn users_with_more_than(
     connection: &impl ConnectionTrait,
     place: &PolicyPlace,
@@ -126,15 +128,63 @@ pub async fn users_with_more_than(
         r#"SELECT count(*) AS found FROM (SELECT s.user_id FROM session s JOIN "user" u ON u.id = s.user_id
             WHERE s.ended_at IS NULL AND s.kind <> 'client'"#,
     );
-    if let Some(OrganisationId(organisation)) = place.organisation {
-        sql.push(" AND s.organisation_id = ").bind(organisation);
-    }
-    if let Some(role) = &place.role {
-        sql.push(" AND u.role_key = ").bind(role.clone());
-    }
+    governed_by(&mut sql, place, Rule::MostSessions);
     sql.push(" GROUP BY s.user_id HAVING count(*) > ")
         .bind(i64::from(most))
         .push(") c");
+    found(sql, connection).await
+}
+
+/// How many sessions of a place that a timeout is for live at `now` and began, or were last used, at `since` or earlier;
+/// connected clients aside.
+pub async fn live_since(
+    connection: &impl ConnectionTrait,
+    place: &PolicyPlace,
+    rule: Rule,
+    timeout: Timeout,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let dialect = Dialect::of(connection);
+    let column = match timeout.idle {
+        true => "last_activity_at",
+        false => "created_at",
+    };
+    let mut sql = Sql::new(
+        connection,
+        &format!(
+            r#"SELECT count(*) AS found FROM session s JOIN "user" u ON u.id = s.user_id
+            WHERE s.kind <> 'client' AND s.{column} <= "#
+        ),
+    );
+    sql.bind(since.0).push(" AND s.keep = ").bind(timeout.keep);
+    governed_by(&mut sql, place, rule);
+    let now = sql.place(now.0);
+    sql.push(" AND ").push(&life::live(dialect, "s", &now));
+    found(sql, connection).await
+}
+
+// Of `s` and its user `u`: is of the place, and nothing that is set more narrowly applies instead.
+fn governed_by(sql: &mut Sql, place: &PolicyPlace, rule: Rule) {
+    if let Some(OrganisationId(organisation)) = place.organisation {
+        sql.push(" AND s.organisation_id = ").bind(organisation);
+    }
+    let narrower = match (&place.role, place.organisation) {
+        (Some(role), _) => {
+            sql.push(" AND u.role_key = ").bind(role.clone());
+            return;
+        }
+        (None, Some(_)) => "p.role_key = u.role_key",
+        (None, None) => "p.role_key IN ('', u.role_key)",
+    };
+    sql.push(&format!(
+        " AND NOT EXISTS (SELECT 1 FROM policy p WHERE p.organisation_id = s.organisation_id AND {narrower} AND p.rule = "
+    ))
+    .bind(rule.as_str())
+    .push(")");
+}
+
+async fn found(sql: Sql, connection: &impl ConnectionTrait) -> Result<u64, DbError> {
     match sql.one(connection).await? {
         Some(row) => Ok(Row(&row).get::<i64>("found")?.cast_unsigned()),
         None => Ok(0),

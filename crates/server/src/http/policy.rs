@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use rollcall_core::{
-    Backend, OrganisationId, PeopleBackend, Policy, PolicyPlace, PolicySource, Problem, Rule,
-    UserId, WhenFull, query,
+    Backend, OrganisationId, PeopleBackend, Policy, PolicyPlace, PolicyPreview, PolicySource,
+    Problem, Rule, UserId, WhenFull, query,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -192,18 +192,32 @@ pub(super) async fn change(
     Ok(Json(asking.set_policy(place, values).await?.into()))
 }
 
-/// What would happen.
+/// What would happen. Nothing that is open ends: sessions keep the timeouts that they began with.
 #[derive(Serialize, ToSchema)]
-pub(super) struct PolicyPreview {
-    /// Users who have more sessions than that. Nothing of theirs ends; `when_full` says what becomes of their next sign-in.
+pub(super) struct PolicyPreviewDocument {
+    /// Users who have more sessions than that; `when_full` says what becomes of their next sign-in.
     users_over_the_limit: u64,
+    /// For each timeout that would change, by its rule: how many active sessions are older, or were not used for longer.
+    sessions_beyond: BTreeMap<&'static str, u64>,
+}
+
+impl From<PolicyPreview> for PolicyPreviewDocument {
+    fn from(preview: PolicyPreview) -> Self {
+        let sessions_beyond = preview.sessions_beyond.into_iter();
+        Self {
+            users_over_the_limit: preview.users_over_the_limit,
+            sessions_beyond: sessions_beyond
+                .map(|(rule, beyond)| (rule.as_str(), beyond.sessions))
+                .collect(),
+        }
+    }
 }
 
 /// What would happen with these values: nothing is set. Needs `policy.manage`.
 #[utoipa::path(
     post, path = "/api/v1/policy/preview", tag = "Policy", request_body = PolicyChange,
     responses(
-        (status = 200, description = "What would happen", body = PolicyPreview),
+        (status = 200, description = "What would happen", body = PolicyPreviewDocument),
         (status = 400, description = "A field cannot be accepted", body = ProblemDocument),
         (status = 403, description = "Not permitted", body = ProblemDocument),
         (status = 404, description = "Another organisation", body = ProblemDocument),
@@ -213,14 +227,7 @@ pub(super) async fn preview(
     asking: SignedIn,
     _: NoParameters,
     Body(change): Body<PolicyChange>,
-) -> Result<Json<PolicyPreview>, ApiError> {
+) -> Result<Json<PolicyPreviewDocument>, ApiError> {
     let (place, values) = change.read()?;
-    let most = values
-        .iter()
-        .find(|(rule, _)| *rule == Rule::MostSessions)
-        .and_then(|(_, value)| *value)
-        .unwrap_or_default();
-    Ok(Json(PolicyPreview {
-        users_over_the_limit: asking.preview_policy(place, most).await?,
-    }))
+    Ok(Json(asking.preview_policy(place, values).await?.into()))
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, Error, Field, Kind, Permission, Policy, PolicyPlace, Problem, Rule,
-    UserId,
+    AuditAction, AuditOutcome, Error, Field, Kind, Permission, Policy, PolicyPlace, PolicyPreview,
+    PolicySource, PolicyValue, Problem, Rule, SessionsBeyond, UserId,
 };
 
 use super::audit::{Describe, event};
@@ -96,20 +96,42 @@ impl Service {
         self.policy_of(&user).await
     }
 
-    /// How many users would be refused at their next sign-in if this were the most sessions in a place.
+    /// What values would mean for what is open in a place. What is set more narrowly stays as it is, and is not counted.
     pub async fn preview_policy(
         &self,
         caller: &Caller,
         place: PolicyPlace,
-        most: u32,
-    ) -> Result<u64, Error> {
+        values: &[(Rule, Option<u32>)],
+    ) -> Result<PolicyPreview, Error> {
         let place = self.within(caller, place).await?;
-        if most == 0 {
-            return Ok(0);
+        check(&place, values)?;
+        let before = self.policy_in(&place).await?;
+        let planned = self.planned(&place, values).await?;
+        check_timeouts(&planned)?;
+        self.flush_activity().await?;
+        let (reader, now) = (self.db().reader(), self.now());
+        let users = match planned.get(Rule::MostSessions) {
+            0 => Ok(0),
+            most => db::policies::users_with_more_than(reader, &place, most).await,
+        };
+        let users_over_the_limit = users.map_err(|error| self.database_error(error))?;
+        let mut sessions_beyond = Vec::new();
+        for rule in Rule::ALL.iter().copied() {
+            let (Some(timeout), seconds) = (rule.timeout(), planned.get(rule)) else {
+                continue;
+            };
+            if before.get(rule) == seconds {
+                continue;
+            }
+            let since = now - Duration::from_secs(u64::from(seconds));
+            let found = db::policies::live_since(reader, &place, rule, timeout, since, now).await;
+            let sessions = found.map_err(|error| self.database_error(error))?;
+            sessions_beyond.push((rule, SessionsBeyond { seconds, sessions }));
         }
-        db::policies::users_with_more_than(self.db().reader(), &place, most)
-            .await
-            .map_err(|error| self.database_error(error))
+        Ok(PolicyPreview {
+            users_over_the_limit,
+            sessions_beyond,
+        })
     }
 
     /// Sets values for a place, or takes them away. All of them or none.
@@ -143,26 +165,8 @@ impl Service {
                 return Err(error);
             }
         };
-        for (rule, value) in &values {
-            if place.organisation.is_some() && rule.is_for_everybody() {
-                return Err(Error::Invalid(rule.field(), Problem::NotOffered));
-            }
-            if let Some(value) = value {
-                rule.check(i64::from(*value))?;
-            }
-        }
-        let planned = self.planned(&place, &values).await?;
-        for (idle, absolute) in [
-            (Rule::IdleTimeout, Rule::AbsoluteTimeout),
-            (Rule::KeepIdleTimeout, Rule::KeepAbsoluteTimeout),
-        ] {
-            if planned.get(idle) > planned.get(absolute) {
-                return Err(Error::Invalid(
-                    idle.field(),
-                    Problem::OutOfRange(idle.range().0, planned.get(absolute)),
-                ));
-            }
-        }
+        check(&place, &values)?;
+        check_timeouts(&self.planned(&place, &values).await?)?;
         let about = AuditRecord {
             organisation: place.organisation,
             ..about
@@ -209,13 +213,13 @@ impl Service {
         place: &PolicyPlace,
         values: &[(Rule, Option<u32>)],
     ) -> Result<Policy, Error> {
-        let mut policy = self.policy_in(place).await?;
-        for value in &mut policy.0 {
-            if let Some((_, Some(new))) = values.iter().find(|(rule, _)| *rule == value.rule) {
-                value.value = *new;
-            }
-        }
-        Ok(policy)
+        let set = db::policies::set_for(self.db().reader(), place)
+            .await
+            .map_err(|error| self.database_error(error))?;
+        Ok(Policy::resolve(
+            |rule| self.server_value(rule),
+            &with(set, place, values),
+        ))
     }
 
     // A place that the caller may manage. Whoever manages one organisation means that one.
@@ -255,4 +259,54 @@ impl Service {
             role: place.role,
         })
     }
+}
+
+fn check(place: &PolicyPlace, values: &[(Rule, Option<u32>)]) -> Result<(), Error> {
+    for (rule, value) in values {
+        if place.organisation.is_some() && rule.is_for_everybody() {
+            return Err(Error::Invalid(rule.field(), Problem::NotOffered));
+        }
+        if let Some(value) = value {
+            rule.check(i64::from(*value))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_timeouts(planned: &Policy) -> Result<(), Error> {
+    for (idle, absolute) in [
+        (Rule::IdleTimeout, Rule::AbsoluteTimeout),
+        (Rule::KeepIdleTimeout, Rule::KeepAbsoluteTimeout),
+    ] {
+        if planned.get(idle) > planned.get(absolute) {
+            return Err(Error::Invalid(
+                idle.field(),
+                Problem::OutOfRange(idle.range().0, planned.get(absolute)),
+            ));
+        }
+    }
+    Ok(())
+}
+
+// What is set, once a place has these values too, or has them no more.
+fn with(
+    set: Vec<PolicyValue>,
+    place: &PolicyPlace,
+    values: &[(Rule, Option<u32>)],
+) -> Vec<PolicyValue> {
+    let here = match (place.organisation, &place.role) {
+        (None, _) => PolicySource::Installation,
+        (Some(_), None) => PolicySource::Organisation,
+        (Some(_), Some(_)) => PolicySource::Role,
+    };
+    let changed = |rule| values.iter().any(|(of, _)| *of == rule);
+    let stays = |value: &PolicyValue| value.source != here || !changed(value.rule);
+    let new = values.iter().filter_map(|(rule, value)| {
+        Some(PolicyValue {
+            rule: *rule,
+            value: (*value)?,
+            source: here.clone(),
+        })
+    });
+    set.into_iter().filter(stays).chain(new).collect()
 }

@@ -10,9 +10,9 @@ use rollcall_core::backend::{Answer, Backend};
 use rollcall_core::{
     AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, Columns, EndAllScope,
     EndChoice, EndPreviewId, EndResult, EndRun, Error, FilterWords, Kind, LastEnd, Leaving, Me,
-    OwnScope, Page, PendingSignIn, Policy, PolicyPlace, Rule, SavedFilter, SavedFilterId, Session,
-    SessionFilter, SessionId, SessionQuery, SessionStats, SignIn, SignInStep, Surroundings,
-    Timestamp, UserId,
+    OwnScope, Page, PendingSignIn, Policy, PolicyPlace, PolicyPreview, Rule, SavedFilter,
+    SavedFilterId, Session, SessionFilter, SessionId, SessionQuery, SessionStats, SignIn,
+    SignInStep, Surroundings, Timestamp, UserId,
 };
 
 use super::audit::event;
@@ -563,10 +563,14 @@ impl Backend for RequestBackend {
         self.answer(async move { self.service.policy(self.signed_in()?, place).await })
     }
 
-    fn preview_policy(&self, place: PolicyPlace, most_sessions: u32) -> Answer<'_, u64> {
+    fn preview_policy(
+        &self,
+        place: PolicyPlace,
+        values: Vec<(Rule, Option<u32>)>,
+    ) -> Answer<'_, PolicyPreview> {
         self.answer(async move {
             self.service
-                .preview_policy(self.signed_in()?, place, most_sessions)
+                .preview_policy(self.signed_in()?, place, &values)
                 .await
         })
     }

@@ -13,6 +13,7 @@ both_databases!(
     a_preview_is_good_once_for_ten_minutes_and_for_its_own_session,
     of_twenty_at_once_one_uses_a_preview,
     what_a_crash_has_interrupted_is_ended_by_the_next_start,
+    thousands_end_in_parts_each_once_while_others_go_on,
     a_sealed_session_that_left_the_reach_stays,
     everything_of_a_user_ends_at_once,
     everything_of_an_organisation_ends_at_once,
@@ -287,13 +288,15 @@ async fn what_a_crash_has_interrupted_is_ended_by_the_next_start() {
     }
     let preview = matching(&admin, "kestrel").await;
     app.stop().await;
-    // As a server leaves it that dies after three of nine.
+    // As a server leaves it that dies when a part is done and the one before is not.
     app.sql(format!(
         "UPDATE end_preview SET started_at = {}, reason = 'stolen', done = 3, ended = 3",
         app.now().0
     ))
     .await;
-    for (id, _) in &sessions[..3] {
+    app.sql("DELETE FROM end_preview_item WHERE place BETWEEN 4 AND 6")
+        .await;
+    for (id, _) in &sessions[3..6] {
         app.store_end(*id, rollcall_core::EndReason::EndedByAdministrator)
             .await;
     }
@@ -315,6 +318,58 @@ async fn what_a_crash_has_interrupted_is_ended_by_the_next_start() {
             .count(),
         6
     );
+}
+
+async fn thousands_end_in_parts_each_once_while_others_go_on() {
+    let (app, _, admin) = TestApp::start().with_admin().await;
+    let (nora, max) = (app.member().await, app.stranger().await);
+    // Three parts, of two organisations.
+    let rows = |name: &str| {
+        vec![
+            NewRow {
+                name: name.to_owned(),
+                ..NewRow::default()
+            };
+            1_100
+        ]
+    };
+    let mut sealed = app.open_sessions(&nora, rows("kestrel")).await;
+    sealed.extend(app.open_sessions(&max, rows("kestrel")).await);
+    let preview = matching(&admin, "kestrel").await;
+    assert_eq!(preview["sessions"], 2_200);
+    let late = open(&app, &nora, "kestrel too late").await;
+    // Meanwhile some end by themselves, in the middle of a part, and others come.
+    let (by_hand, run) = tokio::join!(
+        async {
+            let mut by_hand = 0;
+            for id in sealed.iter().step_by(220) {
+                let path = format!("/api/v1/sessions/{id}");
+                let answer = admin.ask(http::Method::DELETE, &path).await;
+                assert!([204, 409].contains(&answer.status), "{}", answer.text());
+                by_hand += u64::from(answer.status == 204);
+                open(&app, &max, "osprey").await;
+            }
+            by_hand
+        },
+        async {
+            admin
+                .post(END, json!({ "preview": preview["id"] }))
+                .await
+                .ok()
+        }
+    );
+    assert_eq!(run["stage"], "finished", "{run}");
+    assert_eq!(run["ended"], 2_200 - by_hand, "{run}");
+    assert_eq!(run["skipped"], by_hand, "{run}");
+    assert!(late.1.is_signed_in().await);
+    let left = admin.get("/api/v1/sessions/stats").await.ok();
+    // The administrator's, the late one, and those that came.
+    assert_eq!(left["active"], 1 + 1 + 10, "{left}");
+    let events = admin
+        .get("/api/v1/audit?action=session.ended&outcome=success&page_size=1")
+        .await
+        .ok();
+    assert_eq!(events["total"], 2_200, "{events}");
 }
 
 async fn a_sealed_session_that_left_the_reach_stays() {

@@ -23,6 +23,7 @@ both_databases!(
     a_value_that_makes_no_sense_is_named_and_nothing_is_set,
     nobody_sets_what_another_organisation_keeps_to,
     what_would_happen_is_said_before,
+    sessions_beyond_changed_timeouts_are_counted_beforehand,
 );
 
 const POLICY: &str = "/api/v1/policy";
@@ -453,6 +454,10 @@ async fn a_value_that_makes_no_sense_is_named_and_nothing_is_set() {
         ),
         (json!({ "organisation": "x", "values": {} }), "organisation"),
     ] {
+        admin
+            .post(&format!("{POLICY}/preview"), change.clone())
+            .await
+            .field(field);
         set(&admin, change).await.field(field);
     }
     admin
@@ -529,9 +534,76 @@ async fn what_would_happen_is_said_before() {
             .await
             .ok();
         assert_eq!(preview["users_over_the_limit"], over, "{most}");
+        assert_eq!(preview["sessions_beyond"], json!({}));
     }
     let policy = admin.get(POLICY).await.ok();
     assert_eq!(value(&policy, "most_sessions"), (json!(0), json!("server")));
+}
+
+async fn sessions_beyond_changed_timeouts_are_counted_beforehand() {
+    let (app, _, admin) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    for keep in [false, false, true] {
+        let row = NewRow {
+            keep,
+            ..NewRow::default()
+        };
+        app.open_session(&nora, row).await;
+    }
+    app.advance(minutes(10));
+    app.open_session(&nora, NewRow::default()).await;
+    let ask = async |place: Value, values: Value| {
+        let mut body = json!({ "values": values });
+        body["organisation"] = place["organisation"].clone();
+        body["role"] = place["role"].clone();
+        admin.post(&format!("{POLICY}/preview"), body).await
+    };
+    let beyond = async |place: &Value, values: Value| {
+        ask(place.clone(), values).await.ok()["sessions_beyond"].clone()
+    };
+    let home = json!({ "organisation": nora.organisation });
+    let shorter = json!({
+        "idle_timeout_seconds": 300, "absolute_timeout_seconds": 601, "keep_absolute_timeout_seconds": 600,
+        "keep_idle_timeout_seconds": 600,
+    });
+    let counted = json!({
+        "idle_timeout_seconds": 2, "absolute_timeout_seconds": 0, "keep_absolute_timeout_seconds": 1,
+        "keep_idle_timeout_seconds": 1,
+    });
+    assert_eq!(beyond(&home, shorter.clone()).await, counted);
+    let elsewhere = json!({ "organisation": app.organisation("Globex").await });
+    assert_eq!(
+        beyond(&elsewhere, json!({ "idle_timeout_seconds": 60 })).await,
+        json!({ "idle_timeout_seconds": 0 })
+    );
+    // Nothing was set, so nothing has ended and what is asked again is the same; what stays as it is is not counted.
+    assert_eq!(live(&admin, &nora).await.len(), 4);
+    assert_eq!(
+        beyond(&home, json!({ "idle_timeout_seconds": 1800 })).await,
+        json!({})
+    );
+    ask(home.clone(), json!({ "idle_timeout_seconds": 90_000 }))
+        .await
+        .field("idle_timeout_seconds");
+    // What is set more narrowly goes before it.
+    let role = json!({ "organisation": nora.organisation, "role": BuiltInRole::Member.key(), "values": { "idle_timeout_seconds": 1200 } });
+    set(&admin, role.clone()).await.ok();
+    assert_eq!(
+        beyond(&home, json!({ "idle_timeout_seconds": 300 })).await,
+        json!({ "idle_timeout_seconds": 0 })
+    );
+    assert_eq!(
+        beyond(&role, json!({ "idle_timeout_seconds": 300 })).await,
+        json!({ "idle_timeout_seconds": 2 })
+    );
+    // Taken away, what is set more widely would apply again.
+    set(&admin, json!({ "values": { "idle_timeout_seconds": 240 } }))
+        .await
+        .ok();
+    assert_eq!(
+        beyond(&role, json!({ "idle_timeout_seconds": null })).await,
+        json!({ "idle_timeout_seconds": 2 })
+    );
 }
 
 async fn a_lock_is_shown_until_the_policy_of_its_place_opens_it() {

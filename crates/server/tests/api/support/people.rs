@@ -203,6 +203,31 @@ impl TestApp {
     /// Stores a session of this person, as sign-in would, without comparing a password. Answers its id and
     /// its token.
     pub(crate) async fn open_session(&self, person: &Person, row: NewRow) -> (SessionId, String) {
+        let (record, token) = self.new_session(person, row);
+        let (id, email) = (record.id, person.email.clone());
+        let stored = self
+            .side()
+            .write(move |tx| {
+                Box::pin(async move { db::sessions::insert(tx, &record, &email).await })
+            })
+            .await;
+        stored.expect("the session is new");
+        (id, token)
+    }
+
+    /// The same for many at once.
+    pub(crate) async fn open_sessions(&self, person: &Person, rows: Vec<NewRow>) -> Vec<SessionId> {
+        let records: Vec<_> = rows
+            .into_iter()
+            .map(|row| (self.new_session(person, row).0, person.email.clone()))
+            .collect();
+        let ids = records.iter().map(|(record, _)| record.id).collect();
+        let stored = db::bulk::insert_sessions(self.side(), records).await;
+        stored.expect("the sessions are new");
+        ids
+    }
+
+    fn new_session(&self, person: &Person, row: NewRow) -> (SessionRecord, String) {
         let now = self.now();
         let token = Token::generate(&OsRandom);
         let mut rotation_key = [0; 32];
@@ -234,15 +259,7 @@ impl TestApp {
             absolute_expires_at: now + timeouts.absolute,
             ended: None,
         };
-        let (id, email) = (record.id, person.email.clone());
-        let stored = self
-            .side()
-            .write(move |tx| {
-                Box::pin(async move { db::sessions::insert(tx, &record, &email).await })
-            })
-            .await;
-        stored.expect("the session is new");
-        (id, token.expose().to_string())
+        (record, token.expose().to_string())
     }
 
     /// Ends a stored session now, behind the server's back.
