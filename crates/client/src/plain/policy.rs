@@ -225,7 +225,7 @@ fn beyond_timeout(rule: Rule, beyond: SessionsBeyond, asked: &Asked) -> AnyView 
     let kept = rule.timeout().is_some_and(|timeout| timeout.keep);
     let which = if kept { "kept session" } else { "session" };
     let (has, have) = if idle {
-        ("was not used for", "were not used for")
+        ("has not been used for", "have not been used for")
     } else {
         ("is older than", "are older than")
     };
@@ -266,7 +266,7 @@ fn form(policy: &Policy, asked: &Asked, typed: &ParamsMap) -> AnyView {
         group("Keeping", &KEEPING),
     );
     view! {
-        <section class="panel card">
+        <section class="panel card broad">
             <form method="post" action=SetPolicy::url() class="stack">
                 <input type="hidden" name="organisation" value=organisation />
                 <input type="hidden" name="role" value=role />
