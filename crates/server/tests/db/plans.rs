@@ -201,9 +201,14 @@ async fn every_filter_goes_along_an_index() {
         ("newer_than=1s".to_owned(), "session_by_created"),
         ("idle_for=1s".to_owned(), "session_by_activity"),
         ("several=true".to_owned(), "session_by_user"),
+        ("several=false".to_owned(), "session_by_user"),
         ("service_account=true".to_owned(), "user_service_account"),
     ] {
         for scope in [Scope::All, Scope::Organisation(acme)] {
+            let index = match (scope, index) {
+                (Scope::Organisation(_), "session_by_created") => "session_by_organisation",
+                (_, index) => index,
+            };
             for led in [0, 20_000] {
                 let query = SessionQuery::parse(&format!("{filter}&sort=-ip")).unwrap();
                 let thresholds = Thresholds { led, ..LARGE };

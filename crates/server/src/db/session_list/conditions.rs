@@ -20,6 +20,32 @@ pub(super) struct Lead {
 }
 
 impl Lead {
+    /// Whether it leads to rows of the scope only.
+    pub(super) fn is_within(&self, scope: Scope) -> bool {
+        !matches!((scope, self.from), (Scope::Organisation(_), Way::Agent))
+    }
+
+    /// How many rows it leads to where `rows` stops counting: known of agents, whose sessions are counted.
+    pub(super) async fn all_rows(
+        &self,
+        connection: &impl ConnectionTrait,
+        wanted: &Wanted<'_>,
+    ) -> Result<u64, DbError> {
+        if self.from != Way::Agent {
+            return Ok(self.rows);
+        }
+        let mut sql = Sql::new(
+            connection,
+            "SELECT CAST(coalesce(sum(a.sessions), 0) AS bigint) AS rows FROM session_agent a WHERE ",
+        );
+        let tests = of_agent(&mut sql, &wanted.filter.more, "a").join(" AND ");
+        sql.push(&tests);
+        match sql.one(connection).await? {
+            Some(row) => Ok(Row(&row).get::<i64>("rows")?.cast_unsigned()),
+            None => Ok(0),
+        }
+    }
+
     /// Its rows, as `(SELECT number …)`.
     pub(super) fn numbers(&self, sql: &mut Sql, wanted: &Wanted<'_>) -> String {
         self.from.numbers(sql, wanted)
@@ -62,7 +88,6 @@ pub(super) fn row_tests(sql: &mut Sql, wanted: &Wanted<'_>, number: &str) -> Str
 // What each filter asks of a row `r` of `session`.
 fn tests(sql: &mut Sql, wanted: &Wanted<'_>) -> Vec<String> {
     let conditions = tested(wanted);
-    let dialect = sql.dialect();
     let mut tests = Vec::new();
     if let Some(who) = &conditions.user {
         tests.push(match who {
@@ -93,11 +118,7 @@ fn tests(sql: &mut Sql, wanted: &Wanted<'_>) -> Vec<String> {
         ));
     }
     tests.extend(of_agent(sql, &conditions, "r"));
-    for (column, sign, span) in [
-        ("created_at", "<=", conditions.older_than),
-        ("created_at", ">", conditions.newer_than),
-        ("last_activity_at", "<=", conditions.idle_for),
-    ] {
+    for (column, sign, span) in spans(&conditions) {
         if let Some(span) = span {
             tests.push(format!(
                 "r.{column} {sign} {}",
@@ -106,24 +127,12 @@ fn tests(sql: &mut Sql, wanted: &Wanted<'_>) -> Vec<String> {
         }
     }
     if let Some(several) = conditions.several {
-        let at = sql.place(wanted.now.0);
         let not = if several { "" } else { "NOT " };
-        // The counters count what has ended without a stored end as active. Usually there is next to none.
-        let gone = life::gone(
-            dialect,
-            "s.user_id AS user_id, s.organisation_id AS organisation_id",
-            &at,
-            "",
-        );
+        let lost = lost(sql, wanted);
         tests.push(format!(
             "{not}(coalesce((SELECT so.active FROM session_owner so WHERE so.user_id = r.user_id
                 AND so.organisation_id = r.organisation_id), 0) > 1
-            AND (r.user_id, r.organisation_id) NOT IN (
-                SELECT g.user_id, g.organisation_id FROM (SELECT x.user_id AS user_id, x.organisation_id AS organisation_id,
-                    count(*) AS sessions FROM ({gone}) x GROUP BY x.user_id, x.organisation_id) g
-                {join} session_owner w ON w.user_id = g.user_id AND w.organisation_id = g.organisation_id
-                WHERE w.active - g.sessions <= 1))",
-            join = dialect.join()
+            AND (r.user_id, r.organisation_id) NOT IN ({lost}))"
         ));
     }
     if let Some(service_account) = conditions.service_account {
@@ -133,6 +142,49 @@ fn tests(sql: &mut Sql, wanted: &Wanted<'_>) -> Vec<String> {
         ));
     }
     tests
+}
+
+// Owners who have one active session at most, though the counters, which count what has ended without a stored end as
+// active, say more. Usually next to none.
+fn lost(sql: &mut Sql, wanted: &Wanted<'_>) -> String {
+    let dialect = sql.dialect();
+    let at = sql.place(wanted.now.0);
+    let gone = life::gone(
+        dialect,
+        "s.user_id AS user_id, s.organisation_id AS organisation_id",
+        &at,
+        "",
+    );
+    format!(
+        "SELECT g.user_id, g.organisation_id FROM (SELECT x.user_id AS user_id, x.organisation_id AS organisation_id,
+            count(*) AS sessions FROM ({gone}) x GROUP BY x.user_id, x.organisation_id) g
+        {join} session_owner w ON w.user_id = g.user_id AND w.organisation_id = g.organisation_id
+        WHERE w.active - g.sessions <= 1",
+        join = dialect.join()
+    )
+}
+
+/// The first and the last row that matter to a walk in the order of `column`, from the filters that are about it; begins
+/// with AND. Without them a walk would pass by all rows that are newer.
+pub(super) fn bounds(sql: &mut Sql, wanted: &Wanted<'_>, column: &str) -> String {
+    let conditions = &wanted.filter.more;
+    spans(conditions)
+        .into_iter()
+        .filter(|(of, ..)| *of == column)
+        .filter_map(|(_, sign, span)| {
+            let place = sql.place(ago(wanted.now, span?));
+            Some(format!(" AND s.{column} {sign} {place}"))
+        })
+        .collect()
+}
+
+// The filters by time: a column, how it compares, and how long ago.
+fn spans(conditions: &Conditions) -> [(&'static str, &'static str, Option<Span>); 3] {
+    [
+        ("created_at", "<=", conditions.older_than),
+        ("created_at", ">", conditions.newer_than),
+        ("last_activity_at", "<=", conditions.idle_for),
+    ]
 }
 
 /// How somebody signed in and with what: the same of a session and of a row of `session_agent`. Letters beyond A to Z
@@ -216,20 +268,41 @@ impl Way {
                         .any(|text| !text.is_empty())
             }
             Self::Address => conditions.ip.is_some(),
-            Self::Several => conditions.several == Some(true),
+            Self::Several => conditions.several.is_some(),
             Self::Older => conditions.older_than.is_some(),
             Self::Newer => conditions.newer_than.is_some(),
             Self::Idle => conditions.idle_for.is_some(),
         }
     }
 
-    /// A query with the column `number`, each row once. It may lead to more than fulfil the filter.
+    /// A query with the column `number`, each row once. It may lead to more than fulfil the filter, but for `Agent` not to
+    /// rows of other organisations than the scope's.
     fn numbers(self, sql: &mut Sql, wanted: &Wanted<'_>) -> String {
         let dialect = sql.dialect();
         let conditions = &wanted.filter.more;
-        let of_users = |users: &str| {
-            let then = dialect.then("session", "l", "session_by_user", "l.user_id = u.id", "");
-            format!("SELECT l.number AS number FROM ({users}) u {then}")
+        // Of a row `l`; begins with AND.
+        let own = |sql: &mut Sql| match wanted.scope {
+            Scope::Organisation(organisation) => {
+                format!(" AND l.organisation_id = {}", sql.place(organisation.0))
+            }
+            Scope::All | Scope::User(_) => String::new(),
+        };
+        let of_users = |sql: &mut Sql, users: &str| {
+            let (owner, here) = match wanted.scope {
+                // Only of those who have sessions here.
+                Scope::Organisation(organisation) => {
+                    let place = sql.place(organisation.0);
+                    let on = format!("so.user_id = u.id AND so.organisation_id = {place}");
+                    (
+                        dialect.then("session_owner", "so", "", &on, ""),
+                        format!(" AND l.organisation_id = {place}"),
+                    )
+                }
+                Scope::All | Scope::User(_) => (String::new(), String::new()),
+            };
+            let on = format!("l.user_id = u.id{here}");
+            let then = dialect.then("session", "l", "session_by_user", &on, "");
+            format!("SELECT l.number AS number FROM ({users}) u {owner} {then}")
         };
         let ranged = |index: &str, test: &str| {
             format!(
@@ -237,12 +310,16 @@ impl Way {
                 dialect.by(index)
             )
         };
-        let created = |test: String| {
-            format!(
+        let created = |sql: &mut Sql, test: String| match wanted.scope {
+            Scope::Organisation(_) => {
+                let test = format!("{test}{}", own(sql));
+                ranged("session_by_organisation", &test)
+            }
+            Scope::All | Scope::User(_) => format!(
                 "SELECT l.number AS number FROM {} l{} WHERE {test}",
                 dialect.entry(),
                 dialect.by("session_by_created")
-            )
+            ),
         };
         match (self, conditions) {
             (
@@ -252,15 +329,16 @@ impl Way {
                 },
             ) => match who {
                 Who::Id(id) => {
-                    let place = sql.place(id.0);
-                    ranged("session_by_user", &format!("l.user_id = {place}"))
+                    let test = format!("l.user_id = {}{}", sql.place(id.0), own(sql));
+                    ranged("session_by_user", &test)
                 }
                 Who::Email(email) => {
                     let place = sql.place(email.as_str());
-                    of_users(&format!(
+                    let users = format!(
                         r#"SELECT e.id AS id FROM "user" e{} WHERE e.email = {place}"#,
                         dialect.by("user_by_email")
-                    ))
+                    );
+                    of_users(sql, &users)
                 }
             },
             (
@@ -270,28 +348,47 @@ impl Way {
                 },
             ) => {
                 let key = sql.place(role.0.clone());
-                of_users(&format!(
-                    r#"SELECT e.id AS id FROM "user" e{} WHERE e.role_key = {key} AND e.deleted_at IS NULL
+                let (here, there) = match wanted.scope {
+                    Scope::Organisation(organisation) => {
+                        let place = sql.place(organisation.0);
+                        (
+                            format!(" AND e.organisation_id = {place}"),
+                            format!(
+                                r#" AND EXISTS (SELECT 1 FROM "user" h WHERE h.id = k.user_id AND h.organisation_id = {place})"#
+                            ),
+                        )
+                    }
+                    Scope::All | Scope::User(_) => (String::new(), String::new()),
+                };
+                let users = format!(
+                    r#"SELECT e.id AS id FROM "user" e{} WHERE e.role_key = {key} AND e.deleted_at IS NULL{here}
                     UNION ALL SELECT k.user_id AS id FROM user_role k WHERE k.role_key = {key}
-                        AND NOT EXISTS (SELECT 1 FROM "user" p WHERE p.id = k.user_id AND p.role_key = {key})"#,
+                        AND NOT EXISTS (SELECT 1 FROM "user" p WHERE p.id = k.user_id AND p.role_key = {key}){there}"#,
                     dialect.by("user_by_role")
-                ))
-            }
-            (Self::Service, _) => of_users(&format!(
-                r#"SELECT e.id AS id FROM "user" e{} WHERE e.service_account"#,
-                dialect.by("user_service_account")
-            )),
-            (Self::Several, _) => {
-                let then = dialect.then(
-                    "session",
-                    "l",
-                    "session_by_user",
-                    "l.user_id = so.user_id AND l.organisation_id = so.organisation_id",
-                    "",
                 );
-                format!(
-                    "SELECT l.number AS number FROM session_owner so {then} WHERE so.active > 1"
-                )
+                of_users(sql, &users)
+            }
+            (Self::Service, _) => {
+                let users = format!(
+                    r#"SELECT e.id AS id FROM "user" e{} WHERE e.service_account"#,
+                    dialect.by("user_service_account")
+                );
+                of_users(sql, &users)
+            }
+            (Self::Several, conditions) => {
+                let on = format!(
+                    "l.user_id = so.user_id AND l.organisation_id = so.organisation_id{}",
+                    own(sql)
+                );
+                let then = dialect.then("session", "l", "session_by_user", &on, "");
+                let owners = match conditions.several {
+                    Some(false) => format!(
+                        "so.active <= 1 OR (so.user_id, so.organisation_id) IN ({})",
+                        lost(sql, wanted)
+                    ),
+                    _ => "so.active > 1".to_owned(),
+                };
+                format!("SELECT l.number AS number FROM session_owner so {then} WHERE ({owners})")
             }
             (Self::Agent, conditions) => {
                 let tests = of_agent(sql, conditions, "a").join(" AND ");
@@ -313,13 +410,14 @@ impl Way {
                     None => Kind::ALL,
                 };
                 let (table, index) = (dialect.entry(), dialect.by("session_by_ip"));
+                let own = own(sql);
                 let parts: Vec<_> = kinds
                     .iter()
                     .map(|kind| {
                         // A word of ours.
                         format!(
                             "SELECT l.number AS number FROM {table} l{index} WHERE l.kind = '{}'
-                                AND l.ip_bytes >= {first} AND l.ip_bytes <= {last}",
+                                AND l.ip_bytes >= {first} AND l.ip_bytes <= {last}{own}",
                             kind.as_str()
                         )
                     })
@@ -334,7 +432,7 @@ impl Way {
                 },
             ) => {
                 let place = sql.place(ago(wanted.now, *span));
-                created(format!("l.created_at <= {place}"))
+                created(sql, format!("l.created_at <= {place}"))
             }
             (
                 Self::Newer,
@@ -344,7 +442,7 @@ impl Way {
                 },
             ) => {
                 let place = sql.place(ago(wanted.now, *span));
-                created(format!("l.created_at > {place}"))
+                created(sql, format!("l.created_at > {place}"))
             }
             (
                 Self::Idle,
@@ -354,7 +452,7 @@ impl Way {
                 },
             ) => {
                 let place = sql.place(ago(wanted.now, *span));
-                let test = format!("l.last_activity_at <= {place}");
+                let test = format!("l.last_activity_at <= {place}{}", own(sql));
                 match dialect {
                     Dialect::Sqlite => ranged("session_by_activity", &test),
                     // Which has a half for each.

@@ -35,7 +35,14 @@ pub(super) async fn matching(
     let Some(needle) = &wanted.needle else {
         return Ok(Some(match lead {
             // It is common, so that the first rows that it leads to are enough to know.
-            Some(lead) if rows > small => by_lead(connection, wanted, &lead),
+            // Where it leads to other organisations, too, that may be more than this one has.
+            Some(lead)
+                if rows > small
+                    && (lead.is_within(wanted.scope)
+                        || lead.all_rows(connection, wanted).await? <= rows) =>
+            {
+                by_lead(connection, wanted, &lead)
+            }
             _ => by_rows(),
         }));
     };

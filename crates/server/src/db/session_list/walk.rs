@@ -12,7 +12,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::Wanted;
-use super::conditions::row_tests;
+use super::conditions::{bounds, row_tests};
 use super::ids::{
     Part, Stretch, entry_search_condition, kind_condition, read, scope_condition, search_condition,
     word,
@@ -106,6 +106,8 @@ struct Walker<'a> {
     search: String,
     /// The search of a row of `Dialect::entry`.
     entry_search: String,
+    /// From where to where filters by time leave the column that the order follows; begins with AND.
+    bounds: String,
     /// What epochs have overtaken; `None` where that makes no difference.
     overtaken: Option<OvertakenRows>,
     /// Whether there is a table `bound` with the last key.
@@ -168,6 +170,11 @@ impl<'a> Walker<'a> {
         // Read from the row itself, once the index has let it pass.
         let more = row_tests(&mut sql, list.wanted, "s.number");
         let (search, entry_search) = (search + &more, entry_search + &more);
+        let bounds = match (list.sort.key, list.part) {
+            // Which does not follow a column.
+            (SortKey::Duration, Part::Ended) => String::new(),
+            (key, _) => bounds(&mut sql, list.wanted, column(key)),
+        };
         // Within a state the newest come first, whichever state does.
         let descending = match list.sort.key {
             SortKey::State => true,
@@ -184,6 +191,7 @@ impl<'a> Walker<'a> {
             kind,
             search,
             entry_search,
+            bounds,
             overtaken: None,
             bounded: false,
         };
@@ -250,8 +258,9 @@ impl<'a> Walker<'a> {
         let place = self.sql.place(numbers);
         let direction = word(self.descending);
         self.with.push(format!(
-            "bound AS MATERIALIZED (SELECT {key} AS k FROM session s WHERE {} ORDER BY k {direction} LIMIT 1 OFFSET {})",
+            "bound AS MATERIALIZED (SELECT {key} AS k FROM session s WHERE {}{} ORDER BY k {direction} LIMIT 1 OFFSET {})",
             listed_numbers(self.dialect, &place),
+            self.bounds,
             SAMPLE * reach.per_mille / 1_000,
         ));
         self.bounded = true;

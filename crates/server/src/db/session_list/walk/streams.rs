@@ -56,8 +56,9 @@ impl Walker<'_> {
 
     fn stream(&self, index: &str, key: String, conditions: &str) -> Stream {
         let conditions = format!(
-            "{}{conditions}{}{}",
+            "{}{conditions}{}{}{}",
             self.in_scope,
+            self.bounds_of(&key),
             self.search,
             self.within_reach(&key, None, &self.now)
         );
@@ -74,8 +75,9 @@ impl Walker<'_> {
     fn lasting(&self, index: &str, until: &str, conditions: &str) -> Stream {
         let (key, column) = (format!("({until} - s.created_at)"), "s.created_at");
         let conditions = format!(
-            "{}{conditions}{}{}",
+            "{}{conditions}{}{}{}",
             self.in_scope,
+            self.bounds,
             self.search,
             self.within_reach(&key, Some(column), until)
         );
@@ -93,14 +95,24 @@ impl Walker<'_> {
         Stream {
             source: format!("{} s{}", self.dialect.entry(), self.dialect.by(index)),
             conditions: format!(
-                "{}{conditions}{}{}",
+                "{}{conditions}{}{}{}",
                 self.in_scope,
+                self.bounds_of(&key),
                 self.entry_search,
                 self.within_reach(&key, None, &self.now)
             ),
             key,
             against: None,
             descending: self.descending,
+        }
+    }
+
+    // Of a stream whose key is a column: that of the order.
+    fn bounds_of(&self, key: &str) -> &str {
+        if key.starts_with("s.") {
+            &self.bounds
+        } else {
+            ""
         }
     }
 
