@@ -1,13 +1,11 @@
 //! The audit trail: appended to, read, never changed. Triggers refuse what code should not try.
 
-use std::fmt::Write;
-
 use rollcall_core::{AuditAction, AuditOutcome, OrganisationId, SessionId, Timestamp, UserId};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect,
 };
-use serde_json::{Value as Json, json};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use super::audit_list::{After, list, list_after};
 use super::entity::audit_event;
@@ -67,54 +65,95 @@ pub async fn append_all(
 }
 
 /// The same for PostgreSQL, where a statement with thousands of placeholders takes longer to be planned than to be run:
-/// all rows are one value.
+/// all rows are one value, in which each leaves out what it has in common with the first.
 async fn insert_at_once(
     connection: &impl ConnectionTrait,
     rows: &[audit_event::Model],
 ) -> Result<(), DbError> {
-    let rows: Vec<_> = rows
+    let Some(first) = rows.first() else {
+        return Ok(());
+    };
+    let json = |error: serde_json::Error| DbErr::Json(error.to_string());
+    let whole = Line {
+        row: first,
+        unlike: None,
+    };
+    let base = serde_json::to_string(&whole).map_err(json)?;
+    let lines: Vec<_> = rows
         .iter()
-        .map(|row| {
-            json!({
-                "sequence": row.sequence,
-                "at": row.at,
-                "actor_id": row.actor_id,
-                "actor_name": row.actor_name,
-                "target_id": row.target_id,
-                "target_name": row.target_name,
-                "target_email": row.target_email,
-                "organisation_id": row.organisation_id,
-                "action": row.action,
-                "outcome": row.outcome,
-                "session_id": row.session_id,
-                "detail": row.detail,
-                "ip": row.ip,
-                "ip_bytes": row.ip_bytes.as_ref().map(|bytes| bytea(bytes)),
-                "user_agent": row.user_agent,
-                "request_id": row.request_id,
-                "hmac": bytea(&row.hmac),
-            })
+        .map(|row| Line {
+            row,
+            unlike: Some(first),
         })
         .collect();
+    let lines = serde_json::to_string(&lines).map_err(json)?;
     let columns = "sequence, at, actor_id, actor_name, target_id, target_name, target_email, organisation_id, action, outcome,
         session_id, detail, ip, ip_bytes, user_agent, request_id, hmac";
     let mut sql = Sql::new(
         connection,
         &format!(
-            "INSERT INTO audit_event ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::audit_event, "
+            "INSERT INTO audit_event ({columns}) SELECT {columns}
+             FROM json_populate_recordset(json_populate_record(NULL::audit_event, "
         ),
     );
-    sql.bind(Json::Array(rows).to_string()).push("::json)");
+    sql.bind(base).push("::json), ").bind(lines).push("::json)");
     sql.run(connection).await?;
     Ok(())
 }
 
+// A row as PostgreSQL reads it, with fields that are called like its columns; without what is as in another row.
+struct Line<'a> {
+    row: &'a audit_event::Model,
+    unlike: Option<&'a audit_event::Model>,
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        macro_rules! fields {
+            ($($field:ident),*) => {
+                $(if self.unlike.is_none_or(|other| other.$field != self.row.$field) {
+                    map.serialize_entry(stringify!($field), &self.row.$field)?;
+                })*
+            };
+        }
+        fields!(
+            sequence,
+            at,
+            actor_id,
+            actor_name,
+            target_id,
+            target_name,
+            target_email,
+            organisation_id,
+            action,
+            outcome,
+            session_id,
+            detail,
+            ip,
+            user_agent,
+            request_id
+        );
+        if self
+            .unlike
+            .is_none_or(|other| other.ip_bytes != self.row.ip_bytes)
+        {
+            map.serialize_entry("ip_bytes", &self.row.ip_bytes.as_deref().map(bytea))?;
+        }
+        map.serialize_entry("hmac", &bytea(&self.row.hmac))?;
+        map.end()
+    }
+}
+
 // Bytes in PostgreSQL's own words.
 fn bytea(bytes: &[u8]) -> String {
-    let mut text = "\\x".to_owned();
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 + 2 * bytes.len());
+    text.push_str("\\x");
     for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(DIGITS[usize::from(digit)]));
+        }
     }
     text
 }
