@@ -108,8 +108,11 @@ pub(super) fn page() -> AnyView {
 /// What would happen, or why that cannot be said.
 type Preview = Result<PolicyPreview, Error>;
 
+/// Values to be set, or why they make no sense.
+type Values = Result<Vec<(Rule, Option<u32>)>, Error>;
+
 // The values that somebody wants to know more about; `None` where nobody asked.
-fn tried(typed: &ParamsMap) -> Option<Result<Vec<(Rule, Option<u32>)>, Error>> {
+fn tried(typed: &ParamsMap) -> Option<Values> {
     let values: BTreeMap<_, _> = Rule::ALL
         .iter()
         .filter_map(|rule| {
