@@ -6,6 +6,7 @@
 
 mod conditions;
 mod ids;
+mod leads;
 mod of_user;
 mod plan;
 mod row;

@@ -190,6 +190,14 @@ async fn an_end_that_could_not_be_stored_is_no_end() {
         (&json!(1), &json!("failed")),
         "{events}"
     );
+    let (target, told) = (&events["items"][0]["target"], &events["items"][0]);
+    assert_eq!(
+        [&target["id"], &target["email"], &target["name"]],
+        [&json!(nora.id), &json!(nora.email), &json!(nora.name)],
+        "{told}"
+    );
+    // The attempt is the administrator's organisation's.
+    assert_eq!(told["organisation"]["name"], "Default", "{told}");
     app.sql(allow).await;
     admin.delete(&format!("/api/v1/sessions/{id}")).await.done();
     assert!(!app.holding(&token).is_signed_in().await);

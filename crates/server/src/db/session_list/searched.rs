@@ -5,8 +5,8 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::Wanted;
-use super::conditions::{self, Lead};
 use super::ids::{self, Part, Set, Stretch};
+use super::leads::{Lead, lead};
 use super::plan::{Total, list, part, walked};
 use super::search::{self, Found, Matches};
 use super::walk::{self, Reach, Walk};
@@ -23,7 +23,7 @@ pub(super) async fn matching(
 ) -> Result<Option<Sql>, DbError> {
     let by_rows = || by_rows(connection, wanted, tally);
     let (rows, small) = (of_part(wanted, tally), wanted.thresholds.small);
-    let lead = conditions::lead(connection, wanted).await?;
+    let lead = lead(connection, wanted).await?;
     if let Some(lead) = &lead {
         if lead.rows == 0 {
             return Ok(None);
@@ -39,7 +39,7 @@ pub(super) async fn matching(
             Some(lead)
                 if rows > small
                     && (lead.is_within(wanted.scope)
-                        || lead.all_rows(connection, wanted).await? <= rows) =>
+                        || lead.all_rows(connection).await? <= rows) =>
             {
                 by_lead(connection, wanted, &lead)
             }
@@ -62,7 +62,7 @@ pub(super) async fn matching(
 }
 
 /// The numbers of the rows that match, as a query that tests all rows that a filter leads to.
-fn by_lead(connection: &impl ConnectionTrait, wanted: &Wanted<'_>, lead: &Lead) -> Sql {
+fn by_lead(connection: &impl ConnectionTrait, wanted: &Wanted<'_>, lead: &Lead<'_>) -> Sql {
     let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "SELECT s.number AS found FROM (");
     let numbers = lead.numbers(&mut sql, wanted);
