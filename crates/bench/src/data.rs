@@ -233,6 +233,7 @@ pub fn session(
         browser: "measured 1.0".to_owned(),
         system: "Linux".to_owned(),
         server_name: "measured".to_owned(),
+        authenticated_at: created,
         created_at: created,
         last_activity_at: created,
         idle_timeout_seconds: 86_400,

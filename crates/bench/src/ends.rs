@@ -15,6 +15,8 @@ use crate::report::{Report, ms};
 use crate::server::Running;
 use crate::{Args, data, writes};
 
+/// How many sign in between a preview and its end.
+const LATE: usize = 1_000;
 /// What a client asks for all the time meanwhile.
 const LOOKS: [&str; 6] = [
     "/api/v1/sessions",
@@ -74,7 +76,7 @@ async fn of_a_user(
     Ok(())
 }
 
-/// All live sessions by one preview, an event each.
+/// All live sessions by one preview, an event each. Who signs in after the preview stays.
 async fn chosen(
     args: &Args,
     report: &mut Report,
@@ -91,6 +93,9 @@ async fn chosen(
         json!({ "filter": { "q": "user" } }),
     )
     .await?;
+    for email in live.emails.iter().cycle().take(LATE) {
+        sign_in(&mut connection, email, &live.password).await?;
+    }
     let onlooker = Onlooker::start(server, token).await?;
     let begun = Instant::now();
     let mut run = post(
@@ -110,9 +115,14 @@ async fn chosen(
     }
     let took = begun.elapsed();
     let (median, most) = onlooker.stop().await?;
+    // The administrator's, and those that came late.
+    let left = get(&mut connection, "/api/v1/sessions/stats", token).await?;
+    if run["ended"] != preview["sessions"] || left["active"] != 1 + LATE {
+        bail!("{preview} was previewed, {run} ended, {left} are left");
+    }
     report.line(
         &format!(
-            "end {} chosen sessions by one preview, an event each, {name}",
+            "end {} chosen sessions by one preview, an event each, and none of {LATE} that began after it, {name}",
             run["ended"]
         ),
         format!("{:.2} s", took.as_secs_f64()),
@@ -149,13 +159,13 @@ async fn everything(
     )
     .await?;
     let took = begun.elapsed();
-    let token = sign_in(&mut connection, live).await?;
+    let token = sign_in(&mut connection, data::ROOT, &live.password).await?;
     let onlooker = Onlooker::start(server, &token).await?;
     let db = data::open(&live.url).await?;
     let mut waits = Vec::new();
     while !data::is_settled(&db).await? {
         let begun = Instant::now();
-        sign_in(&mut connection, live).await?;
+        sign_in(&mut connection, data::ROOT, &live.password).await?;
         waits.push(begun.elapsed());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -203,9 +213,9 @@ async fn get(connection: &mut Connection, path: &str, token: &str) -> Result<Val
     Ok(serde_json::from_slice(&answer.body)?)
 }
 
-/// Signs the administrator in, and answers the token.
-async fn sign_in(connection: &mut Connection, live: &Live) -> Result<String> {
-    let body = json!({ "email": data::ROOT, "password": live.password, "token": true });
+/// Signs somebody in, and answers the token.
+async fn sign_in(connection: &mut Connection, email: &str, password: &str) -> Result<String> {
+    let body = json!({ "email": email, "password": password, "token": true });
     let answer = connection
         .ask(
             Method::POST,

@@ -18,6 +18,7 @@ mod organisation;
 mod organisations;
 mod parts;
 mod policy;
+mod reauthenticate;
 mod rename_session;
 mod role;
 mod roles;

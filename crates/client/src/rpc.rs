@@ -253,6 +253,18 @@ pub async fn change_password(
     Ok(())
 }
 
+/// See `Backend::reauthenticate`. A plain form is sent to `next`, if that is a path of ours.
+#[server(prefix = "/rpc", endpoint = "reauthenticate", output = Answer)]
+pub async fn reauthenticate(
+    #[server(default)] current_password: String,
+    next: Option<String>,
+) -> Rpc<()> {
+    let backend = backend()?;
+    backend.reauthenticate(current_password).await?;
+    backend.redirect(routes::own_path(next.as_deref()));
+    Ok(())
+}
+
 /// See `Backend::set_time_zone`. An empty zone follows the browser.
 #[server(prefix = "/rpc", endpoint = "set_time_zone", output = Answer)]
 pub async fn set_time_zone(#[server(default)] time_zone: String) -> Rpc<()> {

@@ -56,6 +56,8 @@ words!(
         OrganisationEnabled = "organisation.enabled",
         /// A user changed the own password, or tried to.
         PasswordChanged = "password.changed",
+        /// A user entered the own password again, or tried to, before a change that asks for it.
+        Reauthenticated = "user.reauthenticated",
         /// A password was reset by somebody else.
         PasswordReset = "password.reset",
         /// A value of a policy was set or taken away.

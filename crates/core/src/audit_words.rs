@@ -181,6 +181,10 @@ const fn verbs(action: AuditAction) -> (&'static str, &'static str) {
         AuditAction::AddressReleased => ("released an address of", "release an address of"),
         AuditAction::UserCreated => ("created the user", "create the user"),
         AuditAction::PasswordChanged => ("changed the password of", "change the password of"),
+        AuditAction::Reauthenticated => (
+            "entered the password again of",
+            "enter the password again of",
+        ),
         AuditAction::PasswordReset => ("reset the password of", "reset the password of"),
         AuditAction::CredentialsAmbiguous => ("sent two credentials of", "send two credentials of"),
         AuditAction::SessionRenamed => ("renamed a session of", "rename a session of"),
@@ -220,6 +224,9 @@ const fn own_verbs(action: AuditAction) -> Option<(&'static str, &'static str)> 
         AuditAction::SessionEnded => Some(("ended a session", "end a session")),
         AuditAction::SessionsEnded => Some(("ended sessions", "end sessions")),
         AuditAction::PasswordChanged => Some(("changed their password", "change their password")),
+        AuditAction::Reauthenticated => {
+            Some(("entered their password again", "enter their password again"))
+        }
         AuditAction::SessionRenamed => Some(("renamed a session", "rename a session")),
         AuditAction::SessionsExported => Some(("exported sessions", "export sessions")),
         AuditAction::RoleCreated => Some(("made a role", "make a role")),

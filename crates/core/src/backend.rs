@@ -63,6 +63,13 @@ pub trait Backend: crate::people_backend::PeopleBackend {
     /// Changes the caller's password, gives this session a new token and ends all others.
     fn change_password(&self, input: ChangePassword) -> Answer<'_, ()>;
 
+    /// Takes the caller's password once more and gives this session a new token. What changes who may sign in, or what
+    /// they may do, answers `ReauthenticationRequired` where this, or the sign-in, is more than 15 minutes ago.
+    fn reauthenticate(&self, password: String) -> Answer<'_, ()>;
+
+    /// Whether a page had better ask for the password before it offers such a change: it would be too long ago soon.
+    fn reauthentication_due(&self) -> bool;
+
     /// Sets the zone that times are shown in; `None` follows the browser.
     fn set_time_zone(&self, zone: Option<String>) -> Answer<'_, ()>;
 

@@ -205,6 +205,8 @@ pub enum Error {
     TooManyAttempts(u32),
     /// The one-time password must be changed first.
     PasswordChangeRequired,
+    /// The password was last entered too long ago for this.
+    ReauthenticationRequired,
     /// Signed in, but not allowed.
     Forbidden,
     /// A request that changes something came from another site.
@@ -259,6 +261,7 @@ impl Error {
             Self::SignInFailed => "sign_in_failed",
             Self::TooManyAttempts(_) => "too_many_attempts",
             Self::PasswordChangeRequired => "password_change_required",
+            Self::ReauthenticationRequired => "reauthentication_required",
             Self::Forbidden => "forbidden",
             Self::ForeignOrigin => "foreign_origin",
             Self::NotFound => "not_found",
@@ -289,7 +292,10 @@ impl Error {
         match self {
             Self::Invalid(..) | Self::AmbiguousCredentials | Self::MalformedBody => 400,
             Self::Unauthenticated | Self::SignInFailed => 401,
-            Self::PasswordChangeRequired | Self::Forbidden | Self::ForeignOrigin => 403,
+            Self::PasswordChangeRequired
+            | Self::ReauthenticationRequired
+            | Self::Forbidden
+            | Self::ForeignOrigin => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
@@ -324,6 +330,9 @@ impl fmt::Display for Error {
             }
             Self::PasswordChangeRequired => {
                 "Your password can be used once only. Change it first, under Security."
+            }
+            Self::ReauthenticationRequired => {
+                "Enter your password again first, to confirm that it is you. Nothing was changed."
             }
             Self::Forbidden => "You are not allowed to do this. Ask an administrator for the permission.",
             Self::ForeignOrigin => "This request came from another site and was refused.",
@@ -376,13 +385,18 @@ impl std::error::Error for Error {}
 mod tests {
     use super::*;
 
-    const ALL: [(Error, &str, u16); 27] = [
+    const ALL: [(Error, &str, u16); 28] = [
         (Error::Unauthenticated, "unauthenticated", 401),
         (Error::SignInFailed, "sign_in_failed", 401),
         (Error::TooManyAttempts(7), "too_many_attempts", 429),
         (
             Error::PasswordChangeRequired,
             "password_change_required",
+            403,
+        ),
+        (
+            Error::ReauthenticationRequired,
+            "reauthentication_required",
             403,
         ),
         (Error::Forbidden, "forbidden", 403),

@@ -120,6 +120,7 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         // One's own account
         .route("/api/v1/me", get(me::find))
         .route("/api/v1/me/password", post(me::change_password))
+        .route("/api/v1/me/reauthenticate", post(me::reauthenticate))
         .route(
             "/api/v1/me/sessions",
             get(me::list_sessions).delete(me::end_sessions),

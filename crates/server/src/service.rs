@@ -27,6 +27,7 @@ pub mod password;
 pub mod people;
 mod people_request;
 pub mod policy;
+mod reauthentication;
 pub mod request;
 pub mod roles;
 mod saved_filters;

@@ -6,6 +6,7 @@ use leptos_meta::Title;
 use rollcall_core::{Error, User};
 
 use super::parts::{backend, counted, failed, part, when_there};
+use super::reauthenticate::{ask as ask_first, is_due};
 use crate::app::use_surroundings;
 use crate::routes;
 use crate::rpc::{DeleteUser, EditUser, EndUserSessions, ResetPassword};
@@ -16,6 +17,8 @@ struct Question {
     explanation: String,
     action: &'static str,
     label: &'static str,
+    /// What has to be confirmed with the password first.
+    sensitive: Option<&'static str>,
     /// What the form says besides whom.
     fields: &'static [(&'static str, &'static str)],
 }
@@ -54,6 +57,7 @@ fn question(user: &User, act: &str) -> Option<Question> {
             },
             action: EndUserSessions::url(),
             label: "End all sessions",
+            sensitive: None,
             fields: &[("go", "true")],
         },
         "disable" => Question {
@@ -63,6 +67,7 @@ fn question(user: &User, act: &str) -> Option<Question> {
             ),
             action: EditUser::url(),
             label: "Disable",
+            sensitive: None,
             fields: &[("enabled", "false")],
         },
         "delete" => Question {
@@ -72,6 +77,7 @@ fn question(user: &User, act: &str) -> Option<Question> {
             ),
             action: DeleteUser::url(),
             label: "Delete",
+            sensitive: None,
             fields: &[],
         },
         "reset" => Question {
@@ -81,6 +87,7 @@ fn question(user: &User, act: &str) -> Option<Question> {
             ),
             action: ResetPassword::url(),
             label: "Reset password",
+            sensitive: Some("reset a password"),
             fields: &[],
         },
         _ => return None,
@@ -94,6 +101,20 @@ fn ask(user: &User, question: Question) -> AnyView {
         .iter()
         .map(|(name, value)| view! { <input type="hidden" name=*name value=*value /> })
         .collect_view();
+    let form = view! {
+            <form method="post" action=question.action class="stack">
+                <input type="hidden" name="user" value=id.clone() />
+                {fields}
+                <div class="acts">
+                    <a class="button" href=routes::user(&id)>"Cancel"</a>
+                    <button class="button danger full">{question.label}</button>
+                </div>
+            </form>
+    };
+    let (form, first) = match question.sensitive.filter(|_| is_due()) {
+        Some(what) => (None, Some(ask_first(what))),
+        None => (Some(form), None),
+    };
     view! {
         <Title text=question.heading.clone() />
         <section class="panel card">
@@ -106,15 +127,9 @@ fn ask(user: &User, question: Question) -> AnyView {
                 <dt>"Organisation"</dt><dd>{user.organisation.name.clone()}</dd>
                 <dt>"Open sessions"</dt><dd>{counted(user.open_sessions, "session", "sessions")}</dd>
             </dl>
-            <form method="post" action=question.action class="stack">
-                <input type="hidden" name="user" value=id.clone() />
-                {fields}
-                <div class="acts">
-                    <a class="button" href=routes::user(&id)>"Cancel"</a>
-                    <button class="button danger full">{question.label}</button>
-                </div>
-            </form>
+            {form}
         </section>
+        {first}
     }
     .into_any()
 }

@@ -7,6 +7,7 @@ use rollcall_core::{BuiltInRole, Organisation, Permission, Role, RoleKey};
 
 use super::edit_user::{organisation_field, role_fields, text_fields};
 use super::parts::{all, backend, failed, may, sees_all, when_there};
+use super::reauthenticate::once_confirmed;
 use crate::app::use_surroundings;
 use crate::routes;
 use crate::rpc::CreateUser;
@@ -28,9 +29,21 @@ pub(super) fn page() -> AnyView {
                 true => backend.list_organisations(all()).await?.items,
                 false => Vec::new(),
             };
-            Ok(form(roles, organisations))
+            Ok(frame(once_confirmed("create a user", || {
+                form(roles, organisations)
+            })))
         }
     })
+}
+
+fn frame(content: AnyView) -> AnyView {
+    view! {
+        <Title text="Create user" />
+        <p class="crumbs"><a href=routes::USERS>"Users"</a></p>
+        <div class="head"><h1>"Create user"</h1></div>
+        {content}
+    }
+    .into_any()
 }
 
 fn form(roles: Vec<Role>, organisations: Vec<Organisation>) -> AnyView {
@@ -44,9 +57,6 @@ fn form(roles: Vec<Role>, organisations: Vec<Organisation>) -> AnyView {
     let organisation =
         (!organisations.is_empty()).then(|| organisation_field(organisations, &home));
     view! {
-        <Title text="Create user" />
-        <p class="crumbs"><a href=routes::USERS>"Users"</a></p>
-        <div class="head"><h1>"Create user"</h1></div>
         <section class="panel card">
             <p class="aside">"The next page shows a one-time password, once. The user changes it at the first sign-in."</p>
             {failed(CreateUser::url())}

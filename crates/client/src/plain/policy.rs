@@ -13,6 +13,7 @@ use rollcall_core::{
 };
 
 use super::parts::{all, backend, counted, failed, may, options, refused, sees_all, when_there};
+use super::reauthenticate::{ask, is_due};
 use crate::app::use_surroundings;
 use crate::routes;
 use crate::rpc::{self, SetPolicy};
@@ -154,6 +155,7 @@ fn show(
         {saved}
         {failed(SetPolicy::url())}
         {preview.map(|preview| would_happen(preview, &asked))}
+        {is_due().then(|| ask("change what users have to keep to"))}
         {form(policy, &asked, typed)}
     };
     frame(&asked, choices, content.into_any())
@@ -279,7 +281,7 @@ fn form(policy: &Policy, asked: &Asked, typed: &ParamsMap) -> AnyView {
                 {keeping}
                 <div class="acts">
                     <button class="button" formmethod="get" formaction=routes::POLICY>"What would happen?"</button>
-                    <button class="button primary">"Save"</button>
+                    {(!is_due()).then(|| view! { <button class="button primary">"Save"</button> })}
                 </div>
             </form>
         </section>

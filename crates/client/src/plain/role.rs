@@ -7,6 +7,7 @@ use rollcall_core::{Error, Organisation, Permission, Permissions, Reach, Role};
 
 use super::edit_user::organisation_field;
 use super::parts::{all, backend, counted, failed, may, part, sees_all, when_there};
+use super::reauthenticate::once_confirmed;
 use crate::app::use_surroundings;
 use crate::routes;
 use crate::rpc::{CreateRole, DeleteRole, EditRole};
@@ -71,10 +72,8 @@ fn new_form(organisations: Vec<Organisation>) -> AnyView {
         .unwrap_or_default();
     let organisation =
         (!organisations.is_empty()).then(|| organisation_field(organisations, &home));
-    view! {
-        <Title text="Make a role" />
-        <p class="crumbs"><a href=routes::ROLES>"Roles"</a></p>
-        <div class="head"><h1>"Make a role"</h1></div>
+    let form = || {
+        view! {
         <section class="panel card">
             <p class="aside">"A role belongs to one organisation. You can put into it what you hold yourself."</p>
             {failed(CreateRole::url())}
@@ -88,6 +87,14 @@ fn new_form(organisations: Vec<Organisation>) -> AnyView {
                 </div>
             </form>
         </section>
+    }
+    .into_any()
+    };
+    view! {
+        <Title text="Make a role" />
+        <p class="crumbs"><a href=routes::ROLES>"Roles"</a></p>
+        <div class="head"><h1>"Make a role"</h1></div>
+        {once_confirmed("make a role", form)}
     }
     .into_any()
 }
@@ -109,18 +116,22 @@ fn show(role: Role) -> AnyView {
         .map(|permission| view! { <li><code>{permission.as_str()}</code>" – "{meaning(permission)}</li> })
         .collect_view();
     let edit = role.may_edit.then(|| {
-        view! {
-            <section class="panel card" aria-label="Edit role">
-                <h2>"Edit"</h2>
-                <p class="aside">"Whoever has it may do so from the next request on."</p>
-                <form method="post" action=EditRole::url() class="stack">
-                    <input type="hidden" name="role" value=key.clone() />
-                    {name_field(&role.name)}
-                    {ticks(role.permissions)}
-                    <button class="button primary">"Save"</button>
-                </form>
-            </section>
-        }
+        let form = || {
+            view! {
+                <section class="panel card" aria-label="Edit role">
+                    <h2>"Edit"</h2>
+                    <p class="aside">"Whoever has it may do so from the next request on."</p>
+                    <form method="post" action=EditRole::url() class="stack">
+                        <input type="hidden" name="role" value=key.clone() />
+                        {name_field(&role.name)}
+                        {ticks(role.permissions)}
+                        <button class="button primary">"Save"</button>
+                    </form>
+                </section>
+            }
+            .into_any()
+        };
+        once_confirmed("change this role", form)
     });
     let delete = (role.may_edit && role.users == 0).then(|| {
         view! {

@@ -13,6 +13,7 @@ use super::parts::{
     state_tags, table, when_there,
 };
 use super::policy::applies;
+use super::reauthenticate::once_confirmed;
 use crate::components::session_facts::StateTag;
 use crate::routes;
 use crate::rpc::{EditUser, UnlockUser};
@@ -88,10 +89,11 @@ fn show(
 ) -> AnyView {
     let now = sessions.as_ref().map(|page| as_of(page.as_of));
     let sessions = sessions.map(|page| session_list(&user, page, &query));
-    let edit = user
-        .may
-        .edit
-        .then(|| edit_form(&user, choices.roles, choices.organisations));
+    let edit = user.may.edit.then(|| {
+        once_confirmed("change this user", || {
+            edit_form(&user, choices.roles, choices.organisations)
+        })
+    });
     view! {
         <Title text=user.name.clone() />
         <p class="crumbs"><a href=routes::USERS>"Users"</a></p>

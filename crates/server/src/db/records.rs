@@ -52,6 +52,8 @@ pub struct SessionRecord {
     pub server_name: String,
     /// When the user signed in.
     pub created_at: Timestamp,
+    /// When the user last showed the password, or what stands for it: at sign-in or since.
+    pub authenticated_at: Timestamp,
     /// When it was last used.
     pub last_activity_at: Timestamp,
     /// The idle timeout that it lives under, in seconds.

@@ -23,7 +23,7 @@ pub use super::sweep::{Due, ended_too_long_ago, purge, settle, sweep_epochs, swe
 
 const AUTHORITY: &str = r#"s.id, s.user_id, s.organisation_id AS session_organisation_id, s.lineage_hash,
     s.secret_hash, s.rotation_key, s.generation, s.first_used_at, s.name, s.kind, s.method, s.keep, s.ip,
-    s.user_agent, s.browser, s.system, s.server_name, s.created_at, s.last_activity_at, s.idle_timeout_seconds,
+    s.user_agent, s.browser, s.system, s.server_name, s.created_at, s.authenticated_at, s.last_activity_at, s.idle_timeout_seconds,
     s.idle_expires_at, s.absolute_expires_at, s.ended_at, s.end_reason,
     u.email, u.name AS user_name, u.service_account, u.enabled AS user_enabled, u.deleted_at,
     u.password_change_required, u.time_zone, u.session_columns, u.role_key, u.ended_before AS user_before,
@@ -76,6 +76,7 @@ pub(super) fn model(new: &NewSession, email: &str) -> session::ActiveModel {
         browser_key: Set(browser_key(&new.browser, &new.system)),
         search_text: Set(text.all),
         created_at: Set(new.created_at.0),
+        authenticated_at: Set(new.authenticated_at.0),
         last_activity_at: Set(new.last_activity_at.0),
         idle_timeout_seconds: Set(new.idle_timeout_seconds),
         idle_expires_at: Set(new.idle_expires_at.0),
@@ -168,6 +169,7 @@ async fn read(
         system: row.get("system")?,
         server_name: row.get("server_name")?,
         created_at: row.time("created_at")?,
+        authenticated_at: row.time("authenticated_at")?,
         last_activity_at: row.time("last_activity_at")?,
         idle_timeout_seconds: row.get("idle_timeout_seconds")?,
         idle_expires_at: row.time("idle_expires_at")?,
@@ -268,7 +270,8 @@ pub async fn rotate(
     Ok(result.rows_affected == 1)
 }
 
-/// Gives the session a token of a new lineage; the old one names nothing any more. False if it ended.
+/// Gives the session of somebody who has just shown the password a token of a new lineage; the old one names nothing
+/// any more. False if it ended.
 pub async fn renew_lineage(
     connection: &impl ConnectionTrait,
     id: SessionId,
@@ -292,6 +295,7 @@ pub async fn renew_lineage(
         )
         .col_expr(session::Column::Generation, Expr::value(0_i64))
         .col_expr(session::Column::FirstUsedAt, Expr::value(now.0))
+        .col_expr(session::Column::AuthenticatedAt, Expr::value(now.0))
         .filter(session::Column::Id.eq(id.0))
         .filter(session::Column::EndedAt.is_null())
         .exec(connection)

@@ -154,6 +154,7 @@ pub(super) fn invent<'p>(
         rotation_key: bytes(random),
         generation: 0,
         first_used_at: Some(created_at),
+        authenticated_at: created_at,
         name,
         kind,
         method: Method::Password,

@@ -55,6 +55,34 @@ pub(super) async fn change_password(
     Ok(done())
 }
 
+/// The password in force.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReauthenticationRequest {
+    /// The password in force. Wrong ones count like wrong ones at sign-in.
+    #[schema(format = Password, min_length = 1, max_length = 1_024)]
+    current_password: String,
+}
+
+/// Takes the password once more. For 15 minutes this session may then change who may sign in and what they may do:
+/// users, roles, passwords, policy. A sign-in counts, too. This session gets a new token.
+#[utoipa::path(
+    post, path = "/api/v1/me/reauthenticate", tag = "My account", request_body = ReauthenticationRequest,
+    responses(
+        (status = 204, description = "Taken. The new token is in the cookie or in Session-Token"),
+        (status = 400, description = "The password is missing or wrong", body = ProblemDocument),
+        (status = 429, description = "Too many attempts; see Retry-After", body = ProblemDocument),
+    )
+)]
+pub(super) async fn reauthenticate(
+    asking: Asking,
+    _: NoParameters,
+    Body(request): Body<ReauthenticationRequest>,
+) -> Result<Response, ApiError> {
+    asking.reauthenticate(request.current_password).await?;
+    Ok(done())
+}
+
 /// The caller's sessions: this one first, then the active ones by last activity. Active ones unless
 /// `state` says otherwise.
 #[utoipa::path(

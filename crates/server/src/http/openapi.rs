@@ -34,7 +34,7 @@ use crate::error::{FieldError, ProblemDocument};
     ),
     paths(
         sign_in::sign_in, sign_in::sign_out,
-        me::find, me::change_password, me::list_sessions, me::rename_session, me::end_session, me::end_sessions,
+        me::find, me::change_password, me::reauthenticate, me::list_sessions, me::rename_session, me::end_session, me::end_sessions,
         saved_filters::list, saved_filters::create, saved_filters::remove, saved_filters::columns, saved_filters::set_columns,
         export::own_sessions, export::sessions, export::audit,
         sessions::list, sessions::count, sessions::stats, sessions::find, sessions::end,

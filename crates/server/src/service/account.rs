@@ -12,7 +12,8 @@ use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
 use super::password::Password;
-use super::sign_in::{Attempt, account_key, chosen_name};
+use super::reauthentication::presented;
+use super::sign_in::{Attempt, chosen_name};
 use super::token::Token;
 use crate::db;
 use crate::db::audit::AuditRecord;
@@ -35,11 +36,7 @@ impl Service {
         facts: &RequestFacts,
         input: ChangePassword,
     ) -> Result<Token, Error> {
-        if input.current_password.is_empty() {
-            return Err(Error::Invalid(Field::CurrentPassword, Problem::Missing));
-        }
-        let wrong = Error::Invalid(Field::CurrentPassword, Problem::Wrong);
-        let current = Password::presented(&input.current_password).ok_or(wrong)?;
+        let current = presented(&input.current_password)?;
         let user = &caller.session.authority.user;
         let place = PolicyPlace {
             organisation: Some(caller.organisation_id()),
@@ -55,24 +52,9 @@ impl Service {
         if input.new_password == input.current_password {
             return Err(Error::Invalid(Field::NewPassword, Problem::Unchanged));
         }
-        let taken_at = self.now();
-        self.take_attempt(facts, taken_at, AuditAction::PasswordChanged)
+        let (attempt, old_hash) = self
+            .own_password(caller, facts, &current, AuditAction::PasswordChanged)
             .await?;
-        let key = account_key(&user.email);
-        let Some(_turn) = self.inner.turns.wait(key.clone()).await else {
-            return Err(Error::TooManyAttempts(1));
-        };
-        let attempt = self.attempt(key, &current).await?;
-        let old_hash = match (&attempt.tries, attempt.matches, attempt.user.as_ref()) {
-            (Some(_), true, Some(record)) if record.id == user.id => record.password_hash.clone(),
-            _ => None,
-        };
-        let Some(old_hash) = old_hash else {
-            self.note_failure(&attempt, AuditAction::PasswordChanged, facts)
-                .await?;
-            return Err(wrong);
-        };
-        self.inner.throttle.succeeded(facts.ip, taken_at);
         let new_hash = self
             .inner
             .hasher
@@ -93,9 +75,7 @@ impl Service {
     ) -> Result<Token, Error> {
         let now = self.now();
         let (user, session) = (caller.user_id(), caller.session_id());
-        let token = Token::generate(self.random());
-        let mut rotation_key = [0; 32];
-        self.random().fill(&mut rotation_key);
+        let (token, rotation_key) = self.new_lineage();
         let (lineage_hash, secret_hash) = (token.lineage_hash(), token.secret_hash());
         let record = event(
             now,

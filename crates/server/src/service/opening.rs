@@ -216,6 +216,7 @@ impl Service {
             system: agent.system,
             server_name: self.config().server_name.clone(),
             created_at: now,
+            authenticated_at: now,
             last_activity_at: now,
             idle_timeout_seconds,
             idle_expires_at: idle_expiry(now, idle_timeout_seconds),

@@ -108,6 +108,7 @@ impl Service {
         about: db::AuditRecord,
     ) -> Result<UserCreated, Error> {
         let scope = caller.authorise(Permission::UsersManage)?;
+        self.require_fresh(caller)?;
         let email = checked_email(&input.email)?;
         let given = input.name.filter(|name| !name.trim().is_empty());
         let name = checked_name(
@@ -217,9 +218,10 @@ impl Service {
     ) -> Result<UserCreated, Error> {
         let (password, text) = Password::one_time(self.random());
         // Hashing costs: only for who may ask for it at all.
-        let hash = match caller.authorise(Permission::UsersManage) {
-            Ok(_) => self.hash(&password).await?,
-            Err(_) => String::new(),
+        let asks = caller.authorise(Permission::UsersManage).is_ok();
+        let hash = match asks && self.require_fresh(caller).is_ok() {
+            true => self.hash(&password).await?,
+            false => String::new(),
         };
         let scope = self
             .act_on_user(caller, facts, id, Deed::Reset(hash))

@@ -149,19 +149,11 @@ impl Service {
             Some(facts),
         )
         .by(caller.user_id(), caller.name());
-        let place = match self.within(caller, place).await {
+        let within = self.within(caller, place).await;
+        let place = match within.and_then(|place| self.require_fresh(caller).map(|()| place)) {
             Ok(place) => place,
             Err(error) => {
-                let outcome = match error {
-                    Error::Forbidden => AuditOutcome::NotPermitted,
-                    _ => AuditOutcome::NotFound,
-                };
-                self.note_event(AuditRecord {
-                    outcome,
-                    organisation: Some(caller.organisation_id()),
-                    ..about
-                })
-                .await;
+                self.note_refusal::<()>(caller, about, &Err(error)).await;
                 return Err(error);
             }
         };

@@ -244,6 +244,17 @@ impl RequestBackend {
         }
     }
 
+    // The token that this session has from now on.
+    fn hand_token(&self, caller: &Caller, token: Token) {
+        let mut effects = self.lock();
+        if self.with_cookie {
+            let max_age = self.service.cookie_max_age(caller);
+            effects.cookie = CookieEffect::Set { token, max_age };
+        } else {
+            effects.bearer = Some(token);
+        }
+    }
+
     fn anyone_signed_in(&self) -> Result<&Caller, Error> {
         match &self.who {
             Who::Caller(caller) => Ok(caller),
@@ -402,15 +413,26 @@ impl Backend for RequestBackend {
                 .service
                 .change_password(caller, &self.facts, input)
                 .await?;
-            let mut effects = self.lock();
-            if self.with_cookie {
-                let max_age = self.service.cookie_max_age(caller);
-                effects.cookie = CookieEffect::Set { token, max_age };
-            } else {
-                effects.bearer = Some(token);
-            }
+            self.hand_token(caller, token);
             Ok(())
         })
+    }
+
+    fn reauthenticate(&self, password: String) -> Answer<'_, ()> {
+        self.answer(async move {
+            let caller = self.signed_in()?;
+            let token = self
+                .service
+                .reauthenticate(caller, &self.facts, &password)
+                .await?;
+            self.hand_token(caller, token);
+            Ok(())
+        })
+    }
+
+    fn reauthentication_due(&self) -> bool {
+        self.signed_in()
+            .is_ok_and(|caller| self.service.reauthentication_due(caller))
     }
 
     fn set_time_zone(&self, zone: Option<String>) -> Answer<'_, ()> {

@@ -70,6 +70,7 @@ impl Service {
         about: AuditRecord,
     ) -> Result<RoleKey, Error> {
         let scope = caller.authorise(Permission::RolesManage)?;
+        self.require_fresh(caller)?;
         let name = role_name(&input.name)?;
         let organisation = input.organisation.unwrap_or(caller.organisation_id());
         let not_offered = Error::Invalid(Field::Organisation, Problem::NotOffered);
@@ -143,7 +144,12 @@ impl Service {
         key: RoleKey,
         change: Option<(Option<String>, Option<Permissions>)>,
     ) -> Result<(), Error> {
-        let scope = match caller.authorise(Permission::RolesManage) {
+        let fresh = match change {
+            Some(_) => self.require_fresh(caller),
+            None => Ok(()),
+        };
+        let permitted = caller.authorise(Permission::RolesManage);
+        let scope = match permitted.and_then(|scope| fresh.map(|()| scope)) {
             Ok(scope) => scope,
             Err(error) => {
                 self.note_refusal::<()>(caller, attempt, &Err(error)).await;

@@ -42,6 +42,20 @@ impl Deed {
         }
     }
 
+    // Whether it changes how somebody signs in, or what they may do. What ends access never waits for a password.
+    fn is_sensitive(&self) -> bool {
+        match self {
+            Self::Reset(_) => true,
+            Self::Edit(changes) => {
+                changes.email.is_some()
+                    || changes.role.is_some()
+                    || changes.roles.is_some()
+                    || changes.organisation.is_some()
+            }
+            Self::Delete | Self::Unlock => false,
+        }
+    }
+
     // What a refused attempt is called in the audit trail.
     fn action(&self) -> AuditAction {
         match self {
@@ -116,7 +130,12 @@ impl Service {
         let now = self.now();
         let attempt = event(now, deed.action(), AuditOutcome::Success, Some(facts))
             .by(caller.user_id(), caller.name());
-        let scope = match caller.authorise(deed.permission()) {
+        let fresh = match deed.is_sensitive() {
+            true => self.require_fresh(caller),
+            false => Ok(()),
+        };
+        let permitted = caller.authorise(deed.permission());
+        let scope = match permitted.and_then(|scope| fresh.map(|()| scope)) {
             Ok(scope) => scope,
             Err(error) => {
                 self.note_refusal::<()>(caller, attempt, &Err(error)).await;
@@ -174,7 +193,9 @@ impl Service {
         let outcome = match result {
             Err(Error::Forbidden) => AuditOutcome::NotPermitted,
             Err(Error::NotFound) => AuditOutcome::NotFound,
-            Err(Error::LastAdministrator | Error::RoleInUse) => AuditOutcome::Refused,
+            Err(Error::LastAdministrator | Error::RoleInUse | Error::ReauthenticationRequired) => {
+                AuditOutcome::Refused
+            }
             Err(Error::Unavailable) => AuditOutcome::Failed,
             _ => return,
         };

@@ -202,6 +202,8 @@ async fn signing_out_closes_every_door() {
                 let ask = client.ask(method.clone(), &address);
                 let answer = if path.ends_with("password") {
                     ask.json(&change).await
+                } else if path.ends_with("reauthenticate") {
+                    ask.json(&json!({ "current_password": PASSWORD })).await
                 } else if method == Method::PATCH {
                     ask.json(&json!({ "name": "mine again" })).await
                 } else {

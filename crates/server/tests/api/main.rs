@@ -39,6 +39,7 @@ mod people_doors;
 mod people_pages;
 mod people_revoked;
 mod policy;
+mod reauthentication;
 mod renaming;
 mod roles;
 mod rotation;

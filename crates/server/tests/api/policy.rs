@@ -650,6 +650,7 @@ async fn a_lock_is_shown_until_the_policy_of_its_place_opens_it() {
     assert!(!state(&nora).await && state(&max).await);
     app.browser().sign_in(&nora).await.ok();
     // What a role says goes before its organisation, and 0 is never.
+    admin.reauthenticate().await;
     for _ in 0..5 {
         app.anonymous()
             .sign_in_as(&nora.email, "not this one at all")

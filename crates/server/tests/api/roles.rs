@@ -48,6 +48,7 @@ const TABLE: &[Row] = &[
     ("GET", "/api/v1/me", Target::None, [200, 200, 200, 200, 200, 401]),
     // With a wrong current password: refused, but as a field of somebody who is signed in.
     ("POST", "/api/v1/me/password", Target::None, [400, 400, 400, 400, 400, 401]),
+    ("POST", "/api/v1/me/reauthenticate", Target::None, [400, 400, 400, 400, 400, 401]),
     ("GET", "/api/v1/me/sessions", Target::None, [200, 200, 200, 200, 200, 401]),
     ("DELETE", "/api/v1/me/sessions", Target::None, [204, 204, 204, 204, 204, 401]),
     ("DELETE", "/api/v1/me/sessions/{id}", Target::Own, [204, 204, 204, 204, 204, 401]),
@@ -288,6 +289,7 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
         "/api/v1/me/password" => {
             json!({ "current_password": "a wrong password", "new_password": "nine loud geese before dawn" })
         }
+        "/api/v1/me/reauthenticate" => json!({ "current_password": "a wrong password" }),
         "/api/v1/users" => json!({ "email": format!("{new}@acme.test") }),
         "/api/v1/roles" => json!({ "name": new.to_string(), "permissions": [] }),
         "/api/v1/sessions/end-preview" => json!({ "ids": [id] }),

@@ -82,6 +82,9 @@ async fn a_thousand_chosen_tokens_open_nothing_and_make_no_row() {
         };
         let ask = match path.ends_with("password") {
             true => ask.json(&json!({ "current_password": PASSWORD, "new_password": PASSWORD })),
+            false if path.ends_with("reauthenticate") => {
+                ask.json(&json!({ "current_password": PASSWORD }))
+            }
             false if method == Method::PATCH => ask.json(&json!({ "name": "mine" })),
             false => ask,
         };

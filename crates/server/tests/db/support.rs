@@ -217,6 +217,7 @@ pub fn new_session(user: UserId, organisation: OrganisationId, at: Timestamp) ->
         system: "Linux".into(),
         server_name: "LOCAL".into(),
         created_at: at,
+        authenticated_at: at,
         last_activity_at: at,
         idle_timeout_seconds: 1_800,
         idle_expires_at: at + seconds(1_800),

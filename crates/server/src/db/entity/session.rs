@@ -36,6 +36,7 @@ pub struct Model {
     /// What a search looks through.
     pub search_text: String,
     pub created_at: i64,
+    pub authenticated_at: i64,
     pub last_activity_at: i64,
     pub idle_timeout_seconds: i64,
     pub idle_expires_at: i64,

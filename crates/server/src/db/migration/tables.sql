@@ -111,6 +111,8 @@ CREATE TABLE session (
     browser_key {text} NOT NULL,
     search_text {text} NOT NULL,
     created_at bigint NOT NULL,
+    -- When the password was last entered.
+    authenticated_at bigint NOT NULL,
     last_activity_at bigint NOT NULL,
     idle_timeout_seconds bigint NOT NULL,
     idle_expires_at bigint NOT NULL,

@@ -132,6 +132,12 @@ impl Client {
         .await
     }
 
+    /// Enters the password that every person in a test has once more.
+    pub(crate) async fn reauthenticate(&self) {
+        let body = json!({ "current_password": PASSWORD });
+        self.post("/api/v1/me/reauthenticate", body).await.done();
+    }
+
     /// The id of the session that it holds.
     pub(crate) async fn session_id(&self) -> SessionId {
         let me = self.get("/api/v1/me").await.ok();

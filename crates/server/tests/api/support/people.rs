@@ -253,6 +253,7 @@ impl TestApp {
             system: row.system,
             server_name: "alpha".to_owned(),
             created_at: now,
+            authenticated_at: now,
             last_activity_at: used,
             idle_timeout_seconds: i64::try_from(timeouts.idle.as_secs()).expect("a span"),
             idle_expires_at: used + timeouts.idle,
