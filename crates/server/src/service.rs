@@ -242,6 +242,12 @@ impl Service {
         &self.inner.db
     }
 
+    // The database as of one moment, for what several statements have to agree on.
+    async fn view(&self) -> Result<DatabaseTransaction, Error> {
+        let view = self.db().view().await;
+        view.map_err(|error| self.database_error(error))
+    }
+
     fn random(&self) -> &dyn Random {
         self.inner.random.as_ref()
     }

@@ -14,8 +14,8 @@ use sea_orm::sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
-    RuntimeErr,
+    AccessMode, ActiveValue::Set, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
+    EntityTrait, IsolationLevel, RuntimeErr, TransactionTrait as _,
 };
 use sea_orm_migration::MigratorTrait;
 use tokio::sync::Mutex;
@@ -249,6 +249,23 @@ impl Database {
     /// The connections that read. On SQLite they cannot write.
     pub fn reader(&self) -> &DatabaseConnection {
         &self.inner.reader
+    }
+
+    /// A look at the database as of one moment, for what several statements have to agree on: whatever is committed
+    /// between two of them is in none. Dropping it ends it.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn view(&self) -> Result<DatabaseTransaction, DbError> {
+        let reader = self.reader();
+        // SQLite's transactions are like that by themselves, and its readers cannot write.
+        Ok(match self.inner.sqlite {
+            Some(_) => reader.begin().await?,
+            None => {
+                let (level, mode) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
+                reader.begin_with_config(Some(level), Some(mode)).await?
+            }
+        })
     }
 
     /// Does `work` in a transaction. `Ok` commits it before this answers, `Err` leaves no trace of it.

@@ -153,7 +153,8 @@ impl Service {
             page_size: PageSize::new(100).unwrap_or_default(),
             ..SessionQuery::default()
         };
-        let page = db::session_list::own(self.db().reader(), user, None, &query, self.now()).await;
+        let view = self.view().await?;
+        let page = db::session_list::own(&view, user, None, &query, self.now()).await;
         Ok(page.map_err(|error| self.database_error(error))?.items)
     }
 }

@@ -26,9 +26,10 @@ impl Service {
     ) -> Result<Page<Organisation>, Error> {
         everywhere(caller)?;
         let now = self.up_to_date().await;
+        let view = self.view().await?;
         let found = async {
-            let all = db::organisations::list(self.db().reader()).await?;
-            let sizes = db::organisations::sizes(self.db().reader(), None, now).await?;
+            let all = db::organisations::list(&view).await?;
+            let sizes = db::organisations::sizes(&view, None, now).await?;
             Ok((all, sizes))
         };
         let (all, sizes) = found.await.map_err(|error| self.database_error(error))?;
@@ -47,9 +48,10 @@ impl Service {
     ) -> Result<Organisation, Error> {
         everywhere(caller)?;
         let now = self.up_to_date().await;
+        let view = self.view().await?;
         let found = async {
-            let one = db::organisations::find(self.db().reader(), id).await?;
-            let sizes = db::organisations::sizes(self.db().reader(), Some(id), now).await?;
+            let one = db::organisations::find(&view, id).await?;
+            let sizes = db::organisations::sizes(&view, Some(id), now).await?;
             Ok((one, sizes))
         };
         let (one, sizes) = found.await.map_err(|error| self.database_error(error))?;

@@ -33,7 +33,8 @@ impl Service {
     ) -> Result<Page<User>, Error> {
         let scope = caller.authorise(Permission::UsersView)?;
         let as_of = self.as_of().await;
-        let page = db::user_list::list(self.db().reader(), scope, query, as_of).await;
+        let view = self.view().await?;
+        let page = db::user_list::list(&view, scope, query, as_of).await;
         let page = page.map_err(|error| self.database_error(error))?;
         Ok(Page {
             items: page
@@ -75,7 +76,8 @@ impl Service {
             .map_err(|error| self.database_error(error))?
             .ok_or(Error::NotFound)?;
         let now = self.up_to_date().await;
-        let page = db::session_list::of_user(self.db().reader(), scope, id, query, now).await;
+        let view = self.view().await?;
+        let page = db::session_list::of_user(&view, scope, id, query, now).await;
         Ok(marked(
             page.map_err(|error| self.database_error(error))?,
             caller,
@@ -268,7 +270,8 @@ impl Service {
 
     async fn find_user_in(&self, caller: &Caller, scope: Scope, id: UserId) -> Result<User, Error> {
         let as_of = self.as_of().await;
-        let found = db::user_list::find(self.db().reader(), scope, id, as_of).await;
+        let view = self.view().await?;
+        let found = db::user_list::find(&view, scope, id, as_of).await;
         let user = found
             .map_err(|error| self.database_error(error))?
             .ok_or(Error::NotFound)?;

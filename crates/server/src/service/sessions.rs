@@ -21,7 +21,8 @@ impl Service {
     ) -> Result<Page<Session>, Error> {
         let scope = caller.authorise(Permission::SessionsView)?;
         let now = self.up_to_date().await;
-        let page = db::session_list::list(self.db().reader(), scope, query, now).await;
+        let view = self.view().await?;
+        let page = db::session_list::list(&view, scope, query, now).await;
         let page = page.map_err(|error| self.database_error(error))?;
         Ok(marked(page, caller))
     }
@@ -34,7 +35,8 @@ impl Service {
     ) -> Result<u64, Error> {
         let scope = caller.authorise(Permission::SessionsView)?;
         let now = self.up_to_date().await;
-        let count = db::session_list::count(self.db().reader(), scope, &query.filter, now).await;
+        let view = self.view().await?;
+        let count = db::session_list::count(&view, scope, &query.filter, now).await;
         count.map_err(|error| self.database_error(error))
     }
 
@@ -42,7 +44,8 @@ impl Service {
     pub async fn session_stats(&self, caller: &Caller) -> Result<SessionStats, Error> {
         let scope = caller.authorise(Permission::SessionsView)?;
         let now = self.up_to_date().await;
-        db::session_list::stats(self.db().reader(), scope, now)
+        let view = self.view().await?;
+        db::session_list::stats(&view, scope, now)
             .await
             .map_err(|error| self.database_error(error))
     }
@@ -74,8 +77,9 @@ impl Service {
         query: &SessionQuery,
     ) -> Result<Page<Session>, Error> {
         let now = self.up_to_date().await;
+        let view = self.view().await?;
         let page = db::session_list::own(
-            self.db().reader(),
+            &view,
             caller.user_id(),
             Some(caller.session_id()),
             query,
@@ -101,7 +105,8 @@ impl Service {
         query: &AuditQuery,
     ) -> Result<Page<AuditEvent>, Error> {
         let scope = caller.authorise(Permission::AuditView)?;
-        let page = db::audit::list(self.db().reader(), scope, query, self.now()).await;
+        let view = self.view().await?;
+        let page = db::audit::list(&view, scope, query, self.now()).await;
         page.map_err(|error| self.database_error(error))
     }
 

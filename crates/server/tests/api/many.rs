@@ -16,6 +16,7 @@ both_databases!(
     thousands_end_in_parts_each_once_while_others_go_on,
     a_sealed_session_that_left_the_reach_stays,
     everything_of_a_user_ends_at_once,
+    what_is_counted_stays_true_while_rows_follow_an_end,
     everything_of_an_organisation_ends_at_once,
     everything_ends_at_once_for_platform_administrators_only,
 );
@@ -447,6 +448,38 @@ async fn everything_of_a_user_ends_at_once() {
     assert_eq!(events[0]["target"]["email"], nora.email);
     app.advance(seconds(1));
     assert!(app.browser_of(&nora).await.is_signed_in().await);
+}
+
+// Cards and lists ask several statements. Were they of several moments, a sweep between two of them would be counted
+// twice, or not at all.
+async fn what_is_counted_stays_true_while_rows_follow_an_end() {
+    let (app, _, admin) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    let user = format!("/api/v1/users?q={}", nora.email);
+    for _ in 0..25 {
+        app.advance(seconds(1));
+        let rows = (0..20).map(|_| NewRow::default()).collect();
+        app.open_sessions(&nora, rows).await;
+        let body = json!({ "scope": "user", "id": nora.id });
+        admin.post(END_ALL, body).await.ok();
+        // The server sweeps by itself just now.
+        let asked = (0..6).map(|_| async {
+            tokio::join!(
+                admin.get("/api/v1/sessions/stats"),
+                admin.get("/api/v1/sessions?state=active"),
+                admin.get("/api/v1/sessions/count?state=active"),
+                admin.get(&user),
+            )
+        });
+        for (stats, list, count, users) in join_all(asked).await {
+            assert_eq!(stats.ok()["active"], 1);
+            let list = list.ok();
+            assert_eq!(list["total"], 1);
+            assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
+            assert_eq!(count.ok()["total"], 1);
+            assert_eq!(users.ok()["items"][0]["open_sessions"], 0);
+        }
+    }
 }
 
 async fn everything_of_an_organisation_ends_at_once() {
