@@ -34,6 +34,15 @@ async function inspect(page, where) {
     return [`${scrollWidth} px`, ...beyond.slice(0, 5).map((each) => each.outerHTML.slice(0, 100))];
   });
   expect.soft(wide, `${where} is wider than the window`).toEqual([]);
+  const cut = await page.evaluate(() =>
+    [...document.querySelectorAll(".panel :is(input, select, button, label, legend, .button)")]
+      .filter((each) => {
+        const { right } = each.closest(".panel").getBoundingClientRect();
+        return !each.closest(".scroll") && each.getBoundingClientRect().right > right + 1;
+      })
+      .map((each) => each.outerHTML.slice(0, 100)),
+  );
+  expect.soft(cut, `what is cut off on ${where}`).toEqual([]);
 }
 
 for (const [colorScheme, width] of VIEWS) {
