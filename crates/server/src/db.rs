@@ -4,7 +4,8 @@
 //! or for randomness: both come in as arguments.
 //!
 //! Queries are functions over `&impl ConnectionTrait`, so that each works on the readers and inside a
-//! transaction alike. Reads go to [`Database::reader`], changes through [`Database::write`]. Times are
+//! transaction alike. Reads of one statement go to [`Database::reader`], of several to [`Database::view`], changes through
+//! [`Database::write`]. Times are
 //! microseconds since 1970 UTC, ids are 16 bytes, addresses are 16 bytes beside their text.
 //!
 //! Lock order on PostgreSQL: sessions and their counters first, the audit trail last. A transaction that

@@ -36,7 +36,8 @@ pub struct DatabaseOptions {
     /// Take the lock that keeps a second server away. Command-line tools that may work beside a server
     /// do not.
     pub exclusive: bool,
-    /// Connections that read; on PostgreSQL, where each has a process of its own, twice as many, and so many others that write.
+    /// Connections that lists and counts are read by; half as many again for all other reads. On PostgreSQL, where each has
+    /// a process of its own, so many others write.
     pub readers: u32,
 }
 
@@ -49,6 +50,14 @@ impl Default for DatabaseOptions {
     }
 }
 
+impl DatabaseOptions {
+    // Connections for views, and for all other reads.
+    fn shares(self) -> (u32, u32) {
+        let viewers = self.readers.max(1);
+        (viewers, viewers.div_ceil(2))
+    }
+}
+
 /// An open database. Clones share it.
 #[derive(Clone)]
 pub struct Database {
@@ -56,6 +65,9 @@ pub struct Database {
 }
 
 struct Inner {
+    /// Of their own for what takes several statements: however many ask for lists, whoever ends a session or signs in
+    /// does not wait behind them.
+    viewer: DatabaseConnection,
     reader: DatabaseConnection,
     /// One connection that only the probe uses, so that it never waits behind requests.
     probe: DatabaseConnection,
@@ -173,9 +185,12 @@ impl Database {
                         .test_before_acquire(false)
                         .connect_with(open.clone().read_only(true))
                 };
-                let reader = read(options.readers.max(1)).await.map_err(connect_error)?;
+                let (viewers, readers) = options.shares();
+                let viewer = read(viewers).await.map_err(connect_error)?;
+                let reader = read(readers).await.map_err(connect_error)?;
                 let probe = read(1).await.map_err(connect_error)?;
                 Inner {
+                    viewer: viewer.into(),
                     reader: reader.into(),
                     probe: probe.into(),
                     writer: Writer::sqlite(connection, open.clone()),
@@ -207,10 +222,12 @@ impl Database {
                         .connect_with(connect.clone())
                 };
                 // Connections of their own, so that no number of readers keeps an end waiting.
-                let readers = options.readers.max(1);
-                let (reader, writer) =
-                    tokio::try_join!(pool(readers * 2), pool(readers)).map_err(connect_error)?;
+                let (viewers, readers) = options.shares();
+                let (viewer, reader, writer) =
+                    tokio::try_join!(pool(viewers), pool(readers), pool(viewers))
+                        .map_err(connect_error)?;
                 Inner {
+                    viewer: viewer.into(),
                     reader: reader.into(),
                     probe,
                     writer: Writer::Postgres(writer.into()),
@@ -246,7 +263,7 @@ impl Database {
         }
     }
 
-    /// The connections that read. On SQLite they cannot write.
+    /// The connections for reads of one statement. On SQLite they cannot write.
     pub fn reader(&self) -> &DatabaseConnection {
         &self.inner.reader
     }
@@ -257,13 +274,13 @@ impl Database {
     /// # Errors
     /// Of the database.
     pub async fn view(&self) -> Result<DatabaseTransaction, DbError> {
-        let reader = self.reader();
+        let viewer = &self.inner.viewer;
         // SQLite's transactions are like that by themselves, and its readers cannot write.
         Ok(match self.inner.sqlite {
-            Some(_) => reader.begin().await?,
+            Some(_) => viewer.begin().await?,
             None => {
                 let (level, mode) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
-                reader.begin_with_config(Some(level), Some(mode)).await?
+                viewer.begin_with_config(Some(level), Some(mode)).await?
             }
         })
     }
@@ -348,6 +365,7 @@ impl Database {
     pub async fn close(&self) {
         self.inner.writer.close().await;
         // Closing what is closed already is no error worth telling.
+        let _ = self.inner.viewer.clone().close().await;
         let _ = self.inner.reader.clone().close().await;
         let _ = self.inner.probe.clone().close().await;
         if let Some(lock) = self.inner.lock.lock().await.take() {
