@@ -178,6 +178,7 @@ for (const [colorScheme, width] of VIEWS) {
         "/account/sessions?state=ended",
         "/account/sessions/end?scope=others",
         "/account/sessions/end?scope=all",
+        "/account/keys",
         "/account/security",
       ]) {
         await open(page, path);

@@ -12,6 +12,7 @@ mod end_many;
 mod end_own_sessions;
 mod end_session;
 mod forgot_password;
+mod keys;
 mod locked;
 mod new_user;
 mod organisation;
@@ -70,6 +71,7 @@ pub(crate) fn PlainApp() -> impl IntoView {
                     <Route path=path!("/account/sessions/end") view={end_own_sessions::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/:id/end") view={end_session::own_page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/security") view={security::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/account/keys") view={keys::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/:id/rename") view={rename_session::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/policy") view={policy::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/audit") view={audit::page as Page} ssr=SsrMode::Async />

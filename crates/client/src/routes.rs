@@ -34,6 +34,9 @@ pub const END_EVERYTHING: &str = "/organisations/end-all";
 pub const MY_SESSIONS: &str = "/account/sessions";
 /// Password and time zone.
 pub const SECURITY: &str = "/account/security";
+/// API keys.
+#[cfg(feature = "ssr")]
+pub const KEYS: &str = "/account/keys";
 /// The same, right after the password was changed.
 #[cfg(feature = "ssr")]
 pub const SECURITY_CHANGED: &str = "/account/security?changed=password";
@@ -72,6 +75,12 @@ pub fn sessions_with(name: &str, value: &str) -> String {
 /// One session.
 pub fn session(id: &str) -> String {
     format!("{SESSIONS}/{}", query::encode(id))
+}
+
+/// The page of keys right after one was made.
+#[cfg(feature = "ssr")]
+pub fn key_made(id: &str) -> String {
+    format!("{KEYS}?made={}", query::encode(id))
 }
 
 /// One user.

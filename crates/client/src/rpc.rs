@@ -8,6 +8,8 @@ mod filters;
 mod people;
 #[cfg(feature = "ssr")]
 mod rules;
+#[cfg(feature = "ssr")]
+mod work;
 
 use std::pin::Pin;
 
@@ -33,6 +35,8 @@ pub(crate) use filters::*;
 pub(crate) use people::*;
 #[cfg(feature = "ssr")]
 pub(crate) use rules::*;
+#[cfg(feature = "ssr")]
+pub(crate) use work::*;
 
 #[cfg(feature = "ssr")]
 pub(crate) use on_server::{backend, place};

@@ -62,6 +62,10 @@ words!(
         PasswordReset = "password.reset",
         /// A value of a policy was set or taken away.
         PolicyChanged = "policy.changed",
+        /// A user made an API key.
+        KeyCreated = "key.created",
+        /// An API key was revoked.
+        KeyRevoked = "key.revoked",
         /// Two credentials came with one request, as in cookie tossing.
         CredentialsAmbiguous = "credentials.ambiguous",
         /// The owner gave a session another name, or tried to.

@@ -186,6 +186,8 @@ const fn verbs(action: AuditAction) -> (&'static str, &'static str) {
             "enter the password again of",
         ),
         AuditAction::PasswordReset => ("reset the password of", "reset the password of"),
+        AuditAction::KeyCreated => ("made an API key of", "make an API key of"),
+        AuditAction::KeyRevoked => ("revoked an API key of", "revoke an API key of"),
         AuditAction::CredentialsAmbiguous => ("sent two credentials of", "send two credentials of"),
         AuditAction::SessionRenamed => ("renamed a session of", "rename a session of"),
         AuditAction::SessionsExported => ("exported sessions of", "export sessions of"),
@@ -227,6 +229,8 @@ const fn own_verbs(action: AuditAction) -> Option<(&'static str, &'static str)> 
         AuditAction::Reauthenticated => {
             Some(("entered their password again", "enter their password again"))
         }
+        AuditAction::KeyCreated => Some(("made an API key", "make an API key")),
+        AuditAction::KeyRevoked => Some(("revoked an API key", "revoke an API key")),
         AuditAction::SessionRenamed => Some(("renamed a session", "rename a session")),
         AuditAction::SessionsExported => Some(("exported sessions", "export sessions")),
         AuditAction::RoleCreated => Some(("made a role", "make a role")),

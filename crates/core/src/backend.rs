@@ -30,7 +30,7 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 
 /// until a one-time password is changed (except `surroundings`, `sign_out` and `change_password`),
 /// `Forbidden` without the permission, `NotFound` for what is another organisation's, `Unavailable` when
 /// the database cannot be asked.
-pub trait Backend: crate::people_backend::PeopleBackend {
+pub trait Backend: crate::people_backend::PeopleBackend + crate::work_backend::WorkBackend {
     /// Sends the browser to this path of ours when the call succeeds: a plain form by 303, the client by
     /// the header that it follows. `path` has one leading slash; anything else is taken for `/`.
     fn redirect(&self, path: &str);

@@ -130,6 +130,8 @@ words!(
         Columns = "columns",
         /// What a filter that is saved asks for.
         Query = "query",
+        /// For how many days.
+        Days = "days",
         /// What to leave out.
         Except = "except",
         /// What to take in.
@@ -205,6 +207,8 @@ pub enum Error {
     TooManyAttempts(u32),
     /// The one-time password must be changed first.
     PasswordChangeRequired,
+    /// An API key does not do this; a session does.
+    NotByKey,
     /// The password was last entered too long ago for this.
     ReauthenticationRequired,
     /// Signed in, but not allowed.
@@ -261,6 +265,7 @@ impl Error {
             Self::SignInFailed => "sign_in_failed",
             Self::TooManyAttempts(_) => "too_many_attempts",
             Self::PasswordChangeRequired => "password_change_required",
+            Self::NotByKey => "not_by_key",
             Self::ReauthenticationRequired => "reauthentication_required",
             Self::Forbidden => "forbidden",
             Self::ForeignOrigin => "foreign_origin",
@@ -293,6 +298,7 @@ impl Error {
             Self::Invalid(..) | Self::AmbiguousCredentials | Self::MalformedBody => 400,
             Self::Unauthenticated | Self::SignInFailed => 401,
             Self::PasswordChangeRequired
+            | Self::NotByKey
             | Self::ReauthenticationRequired
             | Self::Forbidden
             | Self::ForeignOrigin => 403,
@@ -331,6 +337,7 @@ impl fmt::Display for Error {
             Self::PasswordChangeRequired => {
                 "Your password can be used once only. Change it first, under Security."
             }
+            Self::NotByKey => "An API key cannot do this. Sign in and do it in that session.",
             Self::ReauthenticationRequired => {
                 "Enter your password again first, to confirm that it is you. Nothing was changed."
             }
@@ -385,7 +392,7 @@ impl std::error::Error for Error {}
 mod tests {
     use super::*;
 
-    const ALL: [(Error, &str, u16); 28] = [
+    const ALL: [(Error, &str, u16); 29] = [
         (Error::Unauthenticated, "unauthenticated", 401),
         (Error::SignInFailed, "sign_in_failed", 401),
         (Error::TooManyAttempts(7), "too_many_attempts", 429),
@@ -399,6 +406,7 @@ mod tests {
             "reauthentication_required",
             403,
         ),
+        (Error::NotByKey, "not_by_key", 403),
         (Error::Forbidden, "forbidden", 403),
         (Error::ForeignOrigin, "foreign_origin", 403),
         (Error::NotFound, "not_found", 404),

@@ -56,6 +56,11 @@ id!(
     SavedFilterId
 );
 
+id!(
+    /// The id of an API key. Never the secret.
+    ApiKeyId
+);
+
 /// The key of a role: a built-in one's word (`session_manager`) or the UUIDv7 of an organisation's own.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -15,6 +15,7 @@ pub mod error;
 pub mod filter;
 pub mod filter_words;
 pub mod ids;
+pub mod keys;
 pub mod many;
 pub mod page;
 pub mod people;
@@ -31,6 +32,7 @@ pub mod time;
 pub mod user;
 pub mod viewer;
 pub mod words;
+pub mod work_backend;
 pub mod zone;
 
 pub use address::AddressRange;
@@ -42,7 +44,8 @@ pub use conditions::{Carried, Conditions, Filters, Span};
 pub use error::{Error, Field, Problem};
 pub use filter::{SessionFilter, SessionQuery, SessionSort, ShownFilter, ShownQuery, SortKey};
 pub use filter_words::{FilterNames, FilterWords, ListedSessions};
-pub use ids::{EndPreviewId, OrganisationId, RoleKey, SavedFilterId, SessionId, UserId};
+pub use ids::{ApiKeyId, EndPreviewId, OrganisationId, RoleKey, SavedFilterId, SessionId, UserId};
+pub use keys::{ApiKey, CreateKey, KeyCreated, KeyState};
 pub use many::{EndAllScope, EndChoice, EndRun, EndStage};
 pub use page::{Page, PageNumber, PageSize};
 pub use people::{
@@ -64,4 +67,5 @@ pub use viewer::{
     ChangePassword, EndResult, LastEnd, Leaving, Me, OwnScope, PendingSignIn, Profile, SignIn,
     SignInStep, Surroundings, Viewer,
 };
+pub use work_backend::WorkBackend;
 pub use zone::Zone;

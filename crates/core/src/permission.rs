@@ -100,6 +100,12 @@ impl Permissions {
         Self(self.0 | other.0)
     }
 
+    /// What is in both sets.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether this permission is in the set.
     pub fn has(self, permission: Permission) -> bool {
         self.0 & 1 << permission as u64 != 0

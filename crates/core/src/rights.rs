@@ -53,6 +53,15 @@ impl Rights {
         }
     }
 
+    /// What is left of these rights for a credential that is given these permissions and no others.
+    #[must_use]
+    pub fn within(self, given: Permissions) -> Self {
+        Self {
+            permissions: self.permissions.intersection(given),
+            everywhere: self.everywhere.intersection(given),
+        }
+    }
+
     /// Whether this permission is among them.
     pub fn has(self, permission: Permission) -> bool {
         self.permissions.has(permission)
@@ -67,15 +76,22 @@ impl Rights {
         }
     }
 
-    /// Whether they hold all that somebody else has.
+    /// Whether they hold all that somebody else has. What everybody has counts as held, though a credential may have been
+    /// made without it.
     pub fn cover(self, other: Self) -> bool {
-        self.permissions.has_all(other.permissions) && self.everywhere.has_all(other.everywhere)
+        self.with_everybodys().has_all(other.permissions)
+            && self.everywhere.has_all(other.everywhere)
     }
 
     /// Whether they hold all that a role would give, `users.unlock` included: as a primary role it would
     /// give that too.
     pub fn hold(self, role: Grant) -> bool {
-        self.permissions.has_all(role.permissions) && self.everywhere.has_all(role.everywhere())
+        self.with_everybodys().has_all(role.permissions)
+            && self.everywhere.has_all(role.everywhere())
+    }
+
+    fn with_everybodys(self) -> Permissions {
+        self.permissions.with(Permission::ClientsRegister)
     }
 }
 
@@ -332,5 +348,23 @@ mod tests {
             let rights = Rights::of(grant(R::QualityManager)).and(grant(role));
             assert!(!rights.has(P::UsersUnlock), "{role:?}");
         }
+    }
+
+    #[test]
+    fn a_credential_does_no_more_than_it_was_given() {
+        let everywhere = grant(R::PlatformAdministrator);
+        let given = Permissions::of(&[P::UsersManage]);
+        let rights = Rights::of(everywhere).within(given);
+        assert_eq!(rights.permissions, given);
+        assert_eq!(rights.everywhere, given);
+        assert_eq!(rights.reach_of(P::AuditView), None);
+        assert_eq!(rights.reach_of(P::UsersManage), Some(Reach::All));
+        // More than the owner has is nothing.
+        let own = grant(R::Member);
+        let nothing = Rights::of(own).within(given);
+        assert_eq!(nothing, Rights::default());
+        // What everybody has keeps nobody from being managed.
+        assert!(rights.cover(Rights::of(own)) && rights.hold(own));
+        assert!(!rights.cover(Rights::of(everywhere)));
     }
 }

@@ -67,8 +67,8 @@ pub struct Me {
     pub user: Profile,
     /// What they may do.
     pub permissions: Permissions,
-    /// The session that asks.
-    pub session: Session,
+    /// The session that asks; `null` for an API key.
+    pub session: Option<Session>,
 }
 
 /// The caller's own account.

@@ -11,10 +11,12 @@
 //! Lock order on PostgreSQL: sessions and their counters first, the audit trail last. A transaction that
 //! appends its events at its end cannot dead-lock with another that does the same.
 
+pub mod api_keys;
 pub mod attempts;
 pub mod audit;
 pub mod audit_check;
 mod audit_list;
+mod authorities;
 pub mod bulk;
 mod connect;
 mod counters;

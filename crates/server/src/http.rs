@@ -31,6 +31,7 @@ mod export;
 mod extract;
 mod headers;
 mod help;
+mod keys;
 pub mod listener;
 mod many;
 mod me;
@@ -113,6 +114,7 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/account/sessions/{id}/end", get(pages::plain))
         .route("/account/sessions/{id}/rename", get(pages::plain))
         .route("/account/security", get(pages::plain))
+        .route("/account/keys", get(pages::plain))
         .route("/rpc/{*function}", post(rpc::call))
         // Signing in and out
         .route("/api/v1/sign-in", post(sign_in::sign_in))
@@ -169,6 +171,9 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         )
         .route("/api/v1/users/{id}/unlock", post(users::unlock))
         .route("/api/v1/users/{id}/policy", get(policy::of_user))
+        .route("/api/v1/users/{id}/keys", get(keys::list_of_user))
+        .route("/api/v1/keys", get(keys::list).post(keys::create))
+        .route("/api/v1/keys/{id}", delete(keys::revoke))
         .route(
             "/api/v1/throttled-addresses",
             get(addresses::list).delete(addresses::release),

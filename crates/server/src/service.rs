@@ -19,6 +19,8 @@ pub mod export;
 pub mod facts;
 pub mod first_start;
 pub mod handover;
+pub mod key_secret;
+mod keys;
 pub mod limits;
 pub mod many;
 mod opening;
@@ -39,6 +41,7 @@ pub mod token;
 pub mod upkeep;
 mod user_acts;
 pub mod user_agent;
+mod work_request;
 mod workers;
 pub mod zones;
 

@@ -91,6 +91,7 @@ fn label(field: Field) -> String {
         Field::Roles => "One of the secondary roles",
         Field::Permissions => "One of the permissions",
         Field::Organisation => "Organisation",
+        Field::Days => "The number of days",
         other => {
             let rule = Rule::from_name(other.as_str());
             return rule.map_or(other.as_str().to_owned(), |rule| {

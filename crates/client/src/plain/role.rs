@@ -181,6 +181,11 @@ fn ticks(ticked: Permissions) -> AnyView {
         .viewer
         .map(|viewer| viewer.permissions)
         .unwrap_or_default();
+    ticks_of(held, ticked)
+}
+
+/// A tick for each of these permissions, with its meaning.
+pub(super) fn ticks_of(held: Permissions, ticked: Permissions) -> AnyView {
     let list = Permission::ALL
         .iter()
         .filter(|permission| held.has(**permission) || ticked.has(**permission))

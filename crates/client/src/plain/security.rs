@@ -8,6 +8,7 @@ use rollcall_core::{Error, Field};
 use super::parts::{backend, options, search, when_there};
 use crate::app::use_surroundings;
 use crate::components::error_view::{field_error, other_error};
+use crate::routes;
 use crate::rpc::{self, ChangePassword, SetTimeZone};
 
 const FIELDS: [Field; 3] = [
@@ -40,6 +41,7 @@ fn show(zones: &[&'static str]) -> AnyView {
         {changed.then(|| view! { <p class="notice done" role="status">"Your password was changed. All your other sessions were ended."</p> })}
         {password_form(failure)}
         {(!required).then(|| time_zone_form(zones))}
+        {(!required).then(keys)}
     }
     .into_any()
 }
@@ -72,6 +74,17 @@ fn password_form(failure: Option<Error>) -> AnyView {
                 {field(Field::RepeatPassword, "New password, once more", "new-password")}
                 <button class="button primary">"Change password"</button>
             </form>
+        </section>
+    }
+    .into_any()
+}
+
+fn keys() -> AnyView {
+    view! {
+        <section class="panel card">
+            <h2>"API keys"</h2>
+            <p class="aside">"For programs that act as you without your password."</p>
+            <p><a class="button" href=routes::KEYS>"Show API keys"</a></p>
         </section>
     }
     .into_any()

@@ -4,7 +4,8 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 use rollcall_core::{
-    Organisation, Page, PageNumber, Permission, Policy, Role, Session, SessionQuery, State, User,
+    ApiKey, Organisation, Page, PageNumber, Permission, Policy, Role, Session, SessionQuery, State,
+    User,
 };
 
 use super::edit_user::edit_form;
@@ -16,7 +17,7 @@ use super::policy::applies;
 use super::reauthenticate::once_confirmed;
 use crate::components::session_facts::StateTag;
 use crate::routes;
-use crate::rpc::{EditUser, UnlockUser};
+use crate::rpc::{EditUser, RevokeKey, UnlockUser};
 use crate::ui::clock::{ExactTime, TimeAgo, exact};
 use crate::ui::icon::{Glyph, Icon};
 
@@ -63,6 +64,7 @@ pub(super) fn page() -> AnyView {
                 true => backend.list_organisations(all()).await?.items,
                 false => Vec::new(),
             };
+            let keys = backend.list_user_keys(id).await?;
             let policy = backend.user_policy(id).await?;
             Ok(show(
                 user,
@@ -73,6 +75,7 @@ pub(super) fn page() -> AnyView {
                     roles,
                     organisations,
                 },
+                keys,
                 &policy,
             ))
         }
@@ -85,6 +88,7 @@ fn show(
     sessions: Option<Page<Session>>,
     query: SessionQuery,
     choices: Choices,
+    keys: Vec<ApiKey>,
     policy: &Policy,
 ) -> AnyView {
     let now = sessions.as_ref().map(|page| as_of(page.as_of));
@@ -93,6 +97,14 @@ fn show(
         once_confirmed("change this user", || {
             edit_form(&user, choices.roles, choices.organisations)
         })
+    });
+    let keys = (!keys.is_empty()).then(|| {
+        let here = routes::user(&user.id.to_string());
+        view! {
+            <h2>"API keys"</h2>
+            {failed(RevokeKey::url())}
+            {super::keys::list(keys, &here, may(Permission::UsersManage))}
+        }
     });
     view! {
         <Title text=user.name.clone() />
@@ -110,6 +122,7 @@ fn show(
         {acts(&user)}
         {sessions}
         {edit}
+        {keys}
         {applies(policy)}
     }
     .into_any()

@@ -245,7 +245,7 @@ fn keys(roles: &[String]) -> Rpc<Vec<RoleKey>> {
     chosen.map(|role| id(role, Field::Roles)).collect()
 }
 
-fn ticked(permissions: &[String]) -> Rpc<Permissions> {
+pub(super) fn ticked(permissions: &[String]) -> Rpc<Permissions> {
     let named = |text: &String| {
         let all = model::Permission::ALL.iter().copied();
         all.into_iter()

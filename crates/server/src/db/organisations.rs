@@ -118,7 +118,11 @@ pub async fn disable(
                     AND xo.id <> organisation.id)"#,
             BuiltInRole::PlatformAdministrator.key()
         ));
-    Ok(sql.run(connection).await? == 1)
+    let disabled = sql.run(connection).await? == 1;
+    if disabled {
+        super::api_keys::revoke_all_in(connection, id, now).await?;
+    }
+    Ok(disabled)
 }
 
 /// Enables a disabled organisation. What was signed in until now stays ended, a sign-in that was on its way

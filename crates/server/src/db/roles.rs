@@ -6,11 +6,11 @@ use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait};
 use std::collections::HashMap;
 use uuid::Uuid;
 
+use super::authorities::reach;
 use super::entity::{role, user_role};
 use super::error::DbError;
 use super::records::{RoleRecord, UserRoles};
 use super::scope::Scope;
-use super::sessions::reach;
 use super::sql::{Dialect, Row, Sql};
 
 const COLUMNS: &str = "r.key AS role_key, r.name AS role_name, r.permissions, r.reach, r.organisation_id AS role_organisation,

@@ -1,40 +1,27 @@
 //! Sessions, one at a time: found by their token, rotated, touched, ended. Every change is one
 //! conditional statement; what it changed decides.
 
-use rollcall_core::{
-    EndReason, Kind, Method, OrganisationId, OrganisationRef, Permissions, Reach, Rights, RoleKey,
-    SessionId, Timestamp, UserId, UserRef, rights::Grant,
-};
+use rollcall_core::{EndReason, Kind, Method, OrganisationId, SessionId, Timestamp, UserId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
-    QueryFilter,
+    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
 };
 use std::net::Ipv6Addr;
 
+use super::authorities;
 use super::entity::session;
 use super::error::DbError;
 use super::life;
 use super::records::{Authority, NewSession, SessionRecord};
 pub use super::records::{EndedRow, LiveRow, Swept, Touch};
 use super::scope::Scope;
-use super::sql::{Dialect, Row, Sql, unknown};
+use super::sql::{Dialect, Row, Sql};
 pub use super::sweep::{Due, ended_too_long_ago, purge, settle, sweep_epochs, sweep_expired};
 
-const AUTHORITY: &str = r#"s.id, s.user_id, s.organisation_id AS session_organisation_id, s.lineage_hash,
+const SESSION: &str = "s.id, s.organisation_id AS session_organisation_id, s.lineage_hash,
     s.secret_hash, s.rotation_key, s.generation, s.first_used_at, s.name, s.kind, s.method, s.keep, s.ip,
-    s.user_agent, s.browser, s.system, s.server_name, s.created_at, s.authenticated_at, s.last_activity_at, s.idle_timeout_seconds,
-    s.idle_expires_at, s.absolute_expires_at, s.ended_at, s.end_reason,
-    u.email, u.name AS user_name, u.service_account, u.enabled AS user_enabled, u.deleted_at,
-    u.password_change_required, u.time_zone, u.session_columns, u.role_key, u.ended_before AS user_before,
-    u.ended_before_reason AS user_before_reason,
-    o.id AS organisation_id, o.name AS organisation_name, o.enabled AS organisation_enabled,
-    o.ended_before AS organisation_before, o.ended_before_reason AS organisation_before_reason,
-    r.name AS role_name, r.permissions, r.reach, sr.key AS more_key, sr.permissions AS more_permissions, sr.reach AS more_reach,
-    i.ended_before AS installation_before, i.ended_before_reason AS installation_before_reason
-    FROM session s JOIN "user" u ON u.id = s.user_id JOIN organisation o ON o.id = u.organisation_id
-    JOIN role r ON r.key = u.role_key JOIN installation i ON i.id = 1
-    LEFT JOIN user_role k ON k.user_id = u.id LEFT JOIN role sr ON sr.key = k.role_key WHERE "#;
+    s.user_agent, s.browser, s.system, s.server_name, s.created_at, s.authenticated_at, s.last_activity_at,
+    s.idle_timeout_seconds, s.idle_expires_at, s.absolute_expires_at, s.ended_at, s.end_reason";
 
 /// Stores a session that begins. `email` is its user's, kept with it for sorting and searching.
 pub async fn insert(
@@ -110,14 +97,13 @@ pub async fn find_by_lineage(
     connection: &impl ConnectionTrait,
     lineage_hash: &[u8; 32],
 ) -> Result<Option<(SessionRecord, Authority)>, DbError> {
-    let mut sql = Sql::new(connection, "SELECT ");
-    sql.push(AUTHORITY)
-        .push(&format!(
-            "s.number = (SELECT e.number FROM {} e WHERE e.lineage_hash = ",
-            Dialect::of(connection).entry()
-        ))
-        .bind(lineage_hash.to_vec())
-        .push(")");
+    let mut sql = with_authority(connection);
+    sql.push(&format!(
+        "s.number = (SELECT e.number FROM {} e WHERE e.lineage_hash = ",
+        Dialect::of(connection).entry()
+    ))
+    .bind(lineage_hash.to_vec())
+    .push(")");
     read(sql, connection).await
 }
 
@@ -126,30 +112,30 @@ pub async fn find(
     connection: &impl ConnectionTrait,
     id: SessionId,
 ) -> Result<Option<(SessionRecord, Authority)>, DbError> {
-    let mut sql = Sql::new(connection, "SELECT ");
-    sql.push(AUTHORITY).push("s.id = ").bind(id.0);
+    let mut sql = with_authority(connection);
+    sql.push("s.id = ").bind(id.0);
     read(sql, connection).await
+}
+
+fn with_authority(connection: &impl ConnectionTrait) -> Sql {
+    let (columns, joins) = (authorities::COLUMNS, authorities::JOINS);
+    Sql::new(
+        connection,
+        &format!(
+            r#"SELECT {SESSION}, {columns} FROM session s JOIN "user" u ON u.id = s.user_id {joins} WHERE "#
+        ),
+    )
 }
 
 async fn read(
     sql: Sql,
     connection: &impl ConnectionTrait,
 ) -> Result<Option<(SessionRecord, Authority)>, DbError> {
-    // One row for each secondary role, or one without: all that a user may do is one moment's.
     let rows = sql.all(connection).await?;
-    let Some(row) = rows.first() else {
+    let (Some(row), Some(authority)) = (rows.first(), authorities::read(&rows)?) else {
         return Ok(None);
     };
     let row = Row(row);
-    let mut roles = vec![RoleKey(row.get("role_key")?)];
-    let mut rights = Rights::of(grant(&row, "permissions", "reach")?);
-    for row in &rows {
-        let row = Row(row);
-        if let Some(key) = row.get::<Option<String>>("more_key")? {
-            roles.push(RoleKey(key));
-            rights = rights.and(grant(&row, "more_permissions", "more_reach")?);
-        }
-    }
     let record = SessionRecord {
         id: SessionId(row.uuid("id")?),
         user_id: UserId(row.uuid("user_id")?),
@@ -176,56 +162,7 @@ async fn read(
         absolute_expires_at: row.time("absolute_expires_at")?,
         ended: row.end("ended_at", "end_reason", EndReason::from_name)?,
     };
-    let authority = Authority {
-        user: UserRef {
-            id: record.user_id,
-            email: row.get("email")?,
-            name: row.get("user_name")?,
-            service_account: row.get("service_account")?,
-        },
-        user_enabled: row.get("user_enabled")?,
-        deleted: row.get::<Option<i64>>("deleted_at")?.is_some(),
-        password_change_required: row.get("password_change_required")?,
-        time_zone: row.get("time_zone")?,
-        columns: super::saved_filters::columns(row.get("session_columns")?),
-        organisation: OrganisationRef {
-            id: OrganisationId(row.uuid("organisation_id")?),
-            name: row.get("organisation_name")?,
-        },
-        organisation_enabled: row.get("organisation_enabled")?,
-        role_key: row.get("role_key")?,
-        role_name: row.get("role_name")?,
-        roles,
-        rights,
-        user_ended_before: row.end("user_before", "user_before_reason", EndReason::from_name)?,
-        organisation_ended_before: row.end(
-            "organisation_before",
-            "organisation_before_reason",
-            EndReason::from_name,
-        )?,
-        installation_ended_before: row.end(
-            "installation_before",
-            "installation_before_reason",
-            EndReason::from_name,
-        )?,
-    };
     Ok(Some((record, authority)))
-}
-
-fn grant(row: &Row<'_>, permissions: &str, reach: &str) -> Result<Grant, DbErr> {
-    Ok(Grant {
-        permissions: Permissions::from_bits(row.get::<i64>(permissions)?.cast_unsigned()),
-        reach: self::reach(&row.get::<String>(reach)?)?,
-    })
-}
-
-/// A stored reach.
-pub(super) fn reach(word: &str) -> Result<Reach, DbErr> {
-    match word {
-        "all" => Ok(Reach::All),
-        "own" => Ok(Reach::Own),
-        _ => Err(unknown("reach")),
-    }
 }
 
 /// Writes the first use of the current secret. False if it was used before, has rotated or has ended.

@@ -106,7 +106,11 @@ pub async fn move_to(
         .push(&format!(
             " AND EXISTS (SELECT 1 FROM organisation o WHERE o.enabled AND o.id = {place})"
         ));
-    Ok(sql.run(connection).await? == 1)
+    let moved = sql.run(connection).await? == 1;
+    if moved {
+        super::api_keys::revoke_all(connection, id, now).await?;
+    }
+    Ok(moved)
 }
 
 /// Disables an enabled user and ends all that they were signed in to. False if that would leave no enabled
@@ -121,7 +125,11 @@ pub async fn disable(
     sql.push(" WHERE enabled AND deleted_at IS NULL AND id = ")
         .bind(id.0)
         .push(&another_administrator());
-    Ok(sql.run(connection).await? == 1)
+    let disabled = sql.run(connection).await? == 1;
+    if disabled {
+        super::api_keys::revoke_all(connection, id, now).await?;
+    }
+    Ok(disabled)
 }
 
 /// Enables a disabled user. What was signed in until now stays ended, a sign-in that was on its way when the
@@ -160,6 +168,7 @@ pub async fn delete(
     if deleted {
         super::roles::set_secondary(connection, id, &[]).await?;
         super::saved_filters::forget(connection, id).await?;
+        super::api_keys::revoke_all(connection, id, now).await?;
     }
     Ok(deleted)
 }

@@ -183,13 +183,15 @@ pub async fn replace_hash(
     Ok(result.rows_affected == 1)
 }
 
-/// Ends everything that the user's sessions were until `at`, with one row. An epoch never goes back.
+/// Ends everything that the user's sessions were until `at`, with one row, and revokes the user's API keys. An epoch
+/// never goes back.
 pub async fn end_before(
     connection: &impl ConnectionTrait,
     id: UserId,
     at: Timestamp,
     reason: EndReason,
 ) -> Result<bool, DbError> {
+    super::api_keys::revoke_all(connection, id, at).await?;
     let result = user::Entity::update_many()
         .col_expr(user::Column::EndedBefore, Expr::value(at.0))
         .col_expr(

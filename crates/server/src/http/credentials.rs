@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::service::Presented;
 use crate::service::effects::{CookieEffect, TicketEffect};
+use crate::service::key_secret::KeySecret;
 use crate::service::ticket::Ticket;
 use crate::service::token::Token;
 
@@ -82,12 +83,19 @@ pub fn presented(headers: &HeaderMap) -> Presented {
         (Some(_), None) if cookies.next().is_some() => Presented::Ambiguous,
         (None, Some(_)) if bearers.next().is_some() => Presented::Ambiguous,
         (Some(value), None) => token(value).map_or(Presented::UnreadableCookie, Presented::Cookie),
-        (None, Some(value)) => token(value).map_or(Presented::UnreadableBearer, Presented::Bearer),
+        (None, Some(value)) => token(value)
+            .map(Presented::Bearer)
+            .or_else(|| key(value).map(Presented::Key))
+            .unwrap_or(Presented::UnreadableBearer),
     }
 }
 
 fn token(value: &[u8]) -> Option<Token> {
     Token::parse(std::str::from_utf8(value).ok()?)
+}
+
+fn key(value: &[u8]) -> Option<KeySecret> {
+    KeySecret::parse(std::str::from_utf8(value).ok()?)
 }
 
 /// Writes what an answer does to the cookie and hands a program its next token.
@@ -162,6 +170,7 @@ mod tests {
             Presented::Nothing => "nothing",
             Presented::Cookie(_) => "cookie",
             Presented::Bearer(_) => "bearer",
+            Presented::Key(_) => "key",
             Presented::UnreadableCookie | Presented::UnreadableBearer => "unreadable",
             Presented::Ambiguous => "ambiguous",
         }

@@ -1,7 +1,5 @@
 //! The caller's own account: password, time zone, names of sessions.
 
-use std::sync::Arc;
-
 use rollcall_core::{
     AuditAction, AuditOutcome, ChangePassword, EndReason, Error, Field, Me, PolicyPlace, Problem,
     Rule, Session, SessionId,
@@ -24,7 +22,7 @@ impl Service {
         Me {
             user: caller.profile(),
             permissions: caller.permissions(),
-            session: self.own_session(caller),
+            session: caller.session().ok().map(|entry| self.own_session(entry)),
         }
     }
 
@@ -36,11 +34,12 @@ impl Service {
         facts: &RequestFacts,
         input: ChangePassword,
     ) -> Result<Token, Error> {
+        caller.session()?;
         let current = presented(&input.current_password)?;
-        let user = &caller.session.authority.user;
+        let user = &caller.authority().user;
         let place = PolicyPlace {
             organisation: Some(caller.organisation_id()),
-            role: Some(caller.session.authority.role_key.clone()),
+            role: Some(caller.authority().role_key.clone()),
         };
         let least = self.policy_in(&place).await?.get(Rule::PasswordMinLength);
         let new = Password::chosen(
@@ -74,7 +73,7 @@ impl Service {
         new_hash: String,
     ) -> Result<Token, Error> {
         let now = self.now();
-        let (user, session) = (caller.user_id(), caller.session_id());
+        let (user, session) = (caller.user_id(), caller.credential());
         let (token, rotation_key) = self.new_lineage();
         let (lineage_hash, secret_hash) = (token.lineage_hash(), token.secret_hash());
         let record = event(
@@ -84,10 +83,10 @@ impl Service {
             Some(facts),
         )
         .by(user, caller.name())
-        .to(&caller.session.authority.user, caller.organisation_id())
+        .to(&caller.authority().user, caller.organisation_id())
         .on(session);
         self.flush_activity().await?;
-        let old_lineage = caller.session.record.lineage_hash;
+        let old_lineage = caller.session()?.record.lineage_hash;
         self.write_then(
             move |tx, trail| {
                 Box::pin(async move {
@@ -148,6 +147,7 @@ impl Service {
         id: SessionId,
         name: &str,
     ) -> Result<Session, Error> {
+        caller.session()?;
         let name = chosen_name(name)?.ok_or(Error::Invalid(Field::Name, Problem::Missing))?;
         let user = caller.user_id();
         let about = |outcome| {
@@ -169,9 +169,8 @@ impl Service {
             self.note_event(about(AuditOutcome::NotFound)).await;
             return Err(Error::NotFound);
         };
-        let to_self = |record: AuditRecord| {
-            record.to(&caller.session.authority.user, caller.organisation_id())
-        };
+        let to_self =
+            |record: AuditRecord| record.to(&caller.authority().user, caller.organisation_id());
         let success = to_self(about(AuditOutcome::Success))
             .with(format!("\"{}\" is now \"{name}\"", record.name));
         let failure = to_self(about(AuditOutcome::AlreadyEnded));
@@ -200,6 +199,7 @@ impl Service {
 
     /// Sets the zone that the caller's times are shown in; `None` follows the browser.
     pub async fn set_time_zone(&self, caller: &Caller, zone: Option<String>) -> Result<(), Error> {
+        caller.session()?;
         let zone = zone.filter(|name| !name.is_empty());
         if let Some(name) = &zone
             && super::zones::parse(name).is_none()
@@ -219,7 +219,7 @@ impl Service {
 
     /// The seconds that the caller's cookie lives, if it was to outlive the browser.
     pub(super) fn cookie_max_age(&self, caller: &Caller) -> Option<i64> {
-        let record = &Arc::clone(&caller.session).record;
+        let record = &caller.session().ok()?.record;
         record
             .keep
             .then(|| record.absolute_expires_at.seconds_since(self.now()))

@@ -241,8 +241,8 @@ impl Service {
         Ok(text)
     }
 
-    /// Ends every session of a database that comes from a backup: some of them may have been ended after it
-    /// was made. Says in the trail where the backup ended.
+    /// Ends every session of a database that comes from a backup, and revokes every API key: some of them may have been
+    /// ended or revoked after it was made. Says in the trail where the backup ended.
     pub async fn note_restored(
         &self,
         events: i64,
@@ -261,6 +261,7 @@ impl Service {
             move |tx, trail| {
                 Box::pin(async move {
                     db::installation::end_before(tx, now, EndReason::EndedByAdministrator).await?;
+                    db::api_keys::revoke_everything(tx, now).await?;
                     trail.append(tx, &record).await
                 })
             },

@@ -4,24 +4,31 @@
 //! finds the facts, writes by conditional updates, and looks again when somebody else was first.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rollcall_core::rotation::{self, Verdict};
 use rollcall_core::session::state_at;
-use rollcall_core::{AuditAction, AuditOutcome, EndReason, Error, SessionId, Timestamp};
+use rollcall_core::{
+    ApiKey, AuditAction, AuditOutcome, EndReason, Error, KeyState, SessionId, Timestamp,
+};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::Service;
 use super::audit::{Describe, event};
 use super::cache::CachedSession;
-use super::caller::Caller;
+use super::caller::{Caller, KeyInUse};
 use super::ending::ended_one;
 use super::facts::RequestFacts;
+use super::key_secret::KeySecret;
 use super::token::Token;
-use crate::db;
+use crate::db::{self, Authority, DbError};
 
 /// How often somebody else may be first before this request gives up; each time means that another
 /// request has changed the session, so two are rare and six do not happen.
 const MOST_ROUNDS: usize = 6;
+
+/// How often the use of an API key is written down.
+const KEY_USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// What a token turned out to be.
 #[derive(Debug)]
@@ -130,7 +137,7 @@ impl Service {
             };
             self.inner.activity.touch(&session, now);
             return Ok(Authentication::Live {
-                caller: Caller { session },
+                caller: Caller::by_session(session),
                 successor,
             });
         }
@@ -141,14 +148,56 @@ impl Service {
     /// The same caller as things stand now, for work that outlasts one look at the token: with the
     /// permissions of this moment, or `Unauthenticated` if the session has ended meanwhile.
     pub async fn as_of_now(&self, caller: &Caller) -> Result<Caller, Error> {
-        let key = caller.session.record.lineage_hash;
+        let session = match caller.key() {
+            Some(key) => return self.key_as_of_now(key).await,
+            None => caller.session()?,
+        };
+        let key = session.record.lineage_hash;
         let known = match self.inner.cache.get(&key) {
             Some(session) => Some(session),
             None => self.read_session(&key).await?,
         };
         let session = known.ok_or(Error::Unauthenticated)?;
         state_at(&session.life(), self.now()).map_err(|_| Error::Unauthenticated)?;
-        Ok(Caller { session })
+        Ok(Caller::by_session(session))
+    }
+
+    /// The caller that an API key stands for, if it is good and its owner may sign in. Notes the use, once a minute.
+    pub async fn authenticate_key(&self, secret: &KeySecret) -> Result<Option<Caller>, Error> {
+        if !self.is_reachable() {
+            return Err(Error::Unavailable);
+        }
+        let now = self.now();
+        let found = db::api_keys::find_by_hash(self.db().reader(), &secret.hash(), now).await;
+        let caller = self.key_caller(found)?;
+        if let Some(key) = caller.as_ref().and_then(Caller::key) {
+            let last = key.record.last_used_at;
+            if last.is_none_or(|last| now >= last + KEY_USE_NOTED_EVERY) {
+                let id = key.record.id;
+                self.write(move |tx, _| {
+                    Box::pin(async move { db::api_keys::note_use(tx, id, now).await })
+                })
+                .await?;
+            }
+        }
+        Ok(caller)
+    }
+
+    async fn key_as_of_now(&self, key: &KeyInUse) -> Result<Caller, Error> {
+        let found = db::api_keys::find(self.db().reader(), key.record.id, self.now()).await;
+        self.key_caller(found)?.ok_or(Error::Unauthenticated)
+    }
+
+    fn key_caller(
+        &self,
+        found: Result<Option<(ApiKey, Authority)>, DbError>,
+    ) -> Result<Option<Caller>, Error> {
+        let found = found.map_err(|error| self.database_error(error))?;
+        let good = found.filter(|(key, owner)| {
+            let may_sign_in = owner.user_enabled && !owner.deleted && owner.organisation_enabled;
+            key.state == KeyState::Good && may_sign_in && !owner.password_change_required
+        });
+        Ok(good.map(|(key, owner)| Caller::by_key(key, owner)))
     }
 
     /// What another request has written since `session` was looked at, if the cache knows.

@@ -5,65 +5,133 @@ use std::sync::Arc;
 use rollcall_core::rights::Somebody;
 use rollcall_core::role::Reach;
 use rollcall_core::{
-    Error, OrganisationId, Permission, Permissions, Profile, RoleKey, SessionId, UserId, Viewer,
+    ApiKey, Error, OrganisationId, Permission, Permissions, Profile, RoleKey, SessionId, UserId,
+    Viewer,
 };
 
 use super::cache::CachedSession;
 use crate::db::Scope;
+use crate::db::records::Authority;
 
-/// A live session and the user behind it. Whoever holds one is signed in.
+/// Whoever holds one is signed in: by a live session, or by an API key that is good.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    pub(super) session: Arc<CachedSession>,
+    credential: Credential,
+}
+
+#[derive(Clone, Debug)]
+enum Credential {
+    Session(Arc<CachedSession>),
+    Key(Arc<KeyInUse>),
+}
+
+/// An API key and the user behind it, whose rights are narrowed to the key's.
+#[derive(Debug)]
+pub(super) struct KeyInUse {
+    pub(super) record: ApiKey,
+    pub(super) authority: Authority,
+    /// What the caller is called: with the key, so that the audit trail tells.
+    name: String,
 }
 
 impl Caller {
+    /// The user of a live session.
+    pub(super) fn by_session(session: Arc<CachedSession>) -> Self {
+        Self {
+            credential: Credential::Session(session),
+        }
+    }
+
+    /// The owner of a key, who may do no more by it than both may.
+    pub(super) fn by_key(record: ApiKey, mut authority: Authority) -> Self {
+        authority.rights = authority.rights.within(record.permissions);
+        let name = format!("{} (API key {})", authority.user.name, record.name);
+        Self {
+            credential: Credential::Key(Arc::new(KeyInUse {
+                record,
+                authority,
+                name,
+            })),
+        }
+    }
+
+    /// The session that asks; `NotByKey` where it is an API key.
+    pub(super) fn session(&self) -> Result<&Arc<CachedSession>, Error> {
+        match &self.credential {
+            Credential::Session(session) => Ok(session),
+            Credential::Key(_) => Err(Error::NotByKey),
+        }
+    }
+
+    /// The API key that asks, if it is one.
+    pub(super) fn key(&self) -> Option<&KeyInUse> {
+        match &self.credential {
+            Credential::Session(_) => None,
+            Credential::Key(key) => Some(key),
+        }
+    }
+
+    /// The user and what they may do just now.
+    pub(super) fn authority(&self) -> &Authority {
+        match &self.credential {
+            Credential::Session(session) => &session.authority,
+            Credential::Key(key) => &key.authority,
+        }
+    }
+
     /// The caller's user.
     pub fn user_id(&self) -> UserId {
-        self.session.record.user_id
+        self.authority().user.id
     }
 
     /// What the caller is called.
     pub fn name(&self) -> &str {
-        &self.session.authority.user.name
+        match &self.credential {
+            Credential::Session(session) => &session.authority.user.name,
+            Credential::Key(key) => &key.name,
+        }
     }
 
     /// The caller's organisation.
     pub fn organisation_id(&self) -> OrganisationId {
-        self.session.authority.organisation.id
+        self.authority().organisation.id
     }
 
-    /// The session that asks.
-    pub fn session_id(&self) -> SessionId {
-        self.session.record.id
+    /// The session that asks; of an API key its id, which is no session's: for what belongs to a credential, and for
+    /// the one session that is left out.
+    pub fn credential(&self) -> SessionId {
+        match &self.credential {
+            Credential::Session(session) => session.record.id,
+            Credential::Key(key) => SessionId(key.record.id.0),
+        }
     }
 
     /// What the caller may do; nothing but their own account until a one-time password is changed.
     pub fn permissions(&self) -> Permissions {
-        self.session.authority.permissions()
+        self.authority().permissions()
     }
 
     /// True until a one-time password is changed.
     pub fn password_change_required(&self) -> bool {
-        self.session.authority.password_change_required
+        self.authority().password_change_required
     }
 
     /// The caller as the rules know them.
     pub fn somebody(&self) -> Somebody {
         Somebody {
             id: self.user_id(),
-            rights: self.session.authority.rights,
+            rights: self.authority().rights,
         }
     }
 
     /// Whether the caller has this role.
     pub fn has_role(&self, key: &RoleKey) -> bool {
-        self.session.authority.roles.contains(key)
+        self.authority().roles.contains(key)
     }
 
     /// How far this permission of the caller reaches; `Forbidden` without it.
     pub fn authorise(&self, permission: Permission) -> Result<Scope, Error> {
-        match self.session.authority.rights.reach_of(permission) {
+        match self.authority().rights.reach_of(permission) {
             Some(Reach::All) => Ok(Scope::All),
             Some(Reach::Own) => Ok(Scope::Organisation(self.organisation_id())),
             None => Err(Error::Forbidden),
@@ -78,7 +146,7 @@ impl Caller {
 
     /// The caller as pages know them.
     pub fn viewer(&self) -> Viewer {
-        let authority = &self.session.authority;
+        let authority = self.authority();
         Viewer {
             user: authority.user.clone(),
             organisation: authority.organisation.clone(),

@@ -66,7 +66,7 @@ impl Service {
         let live = db::sessions::live_of_user(self.db().reader(), user.id, self.now())
             .await
             .map_err(|error| self.database_error(error))?;
-        let replaced = replaces.map(Caller::session_id);
+        let replaced = replaces.map(Caller::credential);
         let live = live.iter().filter(|row| Some(row.id) != replaced).count() as u64;
         let most = policy.get(Rule::MostSessions);
         let surplus = match most {

@@ -109,7 +109,7 @@ impl Service {
         }
         Ok(EndResult {
             ended: 1,
-            signed_out: id == caller.session_id(),
+            signed_out: id == caller.credential(),
         })
     }
 
@@ -120,6 +120,7 @@ impl Service {
         facts: &RequestFacts,
         id: SessionId,
     ) -> Result<EndResult, Error> {
+        caller.session()?;
         let found = self.find_record(id).await?;
         if found.is_none_or(|(record, _)| record.user_id != caller.user_id()) {
             self.note_failed_end(caller, facts, id, AuditOutcome::NotFound, None)
@@ -136,7 +137,8 @@ impl Service {
         facts: &RequestFacts,
         scope: OwnScope,
     ) -> Result<EndResult, Error> {
-        let except = (scope == OwnScope::Others).then(|| caller.session_id());
+        caller.session()?;
+        let except = (scope == OwnScope::Others).then(|| caller.credential());
         let about = event(
             self.now(),
             AuditAction::SessionsEnded,
@@ -144,7 +146,7 @@ impl Service {
             Some(facts),
         )
         .by(caller.user_id(), caller.name())
-        .to(&caller.session.authority.user, caller.organisation_id());
+        .to(&caller.authority().user, caller.organisation_id());
         let ended = self
             .end_all_of(
                 caller.user_id(),
@@ -201,7 +203,7 @@ impl Service {
         };
         let about = about.to(&super::sign_in::user_ref(&target), target.organisation_id);
         let own = user == caller.user_id();
-        let except = (own && !include_current).then(|| caller.session_id());
+        let except = (own && !include_current).then(|| caller.credential());
         let reason = if own {
             EndReason::EndedByUser
         } else {
@@ -218,7 +220,8 @@ impl Service {
 
     /// Ends the caller's session because they sign out.
     pub async fn sign_out(&self, caller: &Caller, facts: &RequestFacts) -> Result<(), Error> {
-        let (now, id, user) = (self.now(), caller.session_id(), caller.user_id());
+        let lineage = caller.session()?.record.lineage_hash;
+        let (now, id, user) = (self.now(), caller.credential(), caller.user_id());
         let record = event(
             now,
             AuditAction::SessionEnded,
@@ -226,7 +229,7 @@ impl Service {
             Some(facts),
         )
         .by(user, caller.name())
-        .to(&caller.session.authority.user, caller.organisation_id())
+        .to(&caller.authority().user, caller.organisation_id())
         .on(id)
         .with(EndReason::SignedOut.as_str());
         self.flush_activity().await?;
@@ -242,7 +245,7 @@ impl Service {
                     Ok(ended)
                 })
             },
-            ended_one(caller.session.record.lineage_hash, EndReason::SignedOut),
+            ended_one(lineage, EndReason::SignedOut),
         )
         .await?;
         Ok(())

@@ -80,7 +80,7 @@ impl Service {
         .await;
         let (mut sessions, next) = found.map_err(|error| self.database_error(error))?;
         for session in &mut sessions {
-            session.current = session.id == caller.session_id();
+            session.current = session.id == caller.credential();
         }
         let next = next.map(|after| AfterSession {
             after: Some(after),

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::key_secret::KeySecret;
 use super::ticket::Ticket;
 use super::token::Token;
 
@@ -34,6 +35,8 @@ pub enum Presented {
     Cookie(Token),
     /// A bearer token.
     Bearer(Token),
+    /// An API key as a bearer token.
+    Key(KeySecret),
     /// A cookie of ours that holds no token.
     UnreadableCookie,
     /// A bearer token that is none of ours.

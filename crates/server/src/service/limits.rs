@@ -56,7 +56,7 @@ impl Room {
             // Another user's session in the same browser takes none of this one's room.
             replaced: replaces
                 .filter(|caller| caller.user_id() == user.id)
-                .map(Caller::session_id),
+                .map(Caller::credential),
             ended: event(
                 now,
                 AuditAction::SessionEnded,

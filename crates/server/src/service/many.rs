@@ -40,7 +40,7 @@ impl Service {
         let now = self.now();
         let id = EndPreviewId(uuid_v7(self.random(), now));
         let owner = owner(caller, facts, scope);
-        let current = caller.session_id();
+        let current = caller.credential();
         let found = self
             .write(move |tx, _| {
                 Box::pin(async move {
@@ -129,7 +129,7 @@ impl Service {
     }
 
     async fn find_run(&self, caller: &Caller, id: EndPreviewId) -> Result<Option<EndRun>, Error> {
-        db::end_previews::find(self.db().reader(), id, caller.session_id())
+        db::end_previews::find(self.db().reader(), id, caller.credential())
             .await
             .map_err(|error| self.database_error(error))
     }
@@ -314,7 +314,7 @@ fn checked(choice: EndChoice) -> Result<EndChoice, Error> {
 
 fn owner(caller: &Caller, facts: &RequestFacts, scope: Scope) -> PreviewOwner {
     PreviewOwner {
-        session: caller.session_id(),
+        session: caller.credential(),
         user: caller.user_id(),
         name: caller.name().to_owned(),
         scope,

@@ -95,10 +95,10 @@ impl Service {
                 Some(facts),
             )
             .by(user.id, &user.name)
-            .to(&caller.session.authority.user, caller.organisation_id())
-            .on(caller.session_id())
+            .to(&caller.authority().user, caller.organisation_id())
+            .on(caller.credential())
             .with(EndReason::Replaced.as_str());
-            (caller.session_id(), old)
+            (caller.credential(), old)
         });
         // Raising the cost of hashing reaches each account at its next sign-in.
         let rehashed = match (user.password_hash.as_deref(), &proof) {
@@ -117,7 +117,9 @@ impl Service {
         if replaced.is_some() || room.is_limited() {
             self.flush_activity().await?;
         }
-        let old_lineage = replaces.map(|caller| caller.session.record.lineage_hash);
+        let old_lineage = replaces
+            .and_then(|caller| caller.session().ok())
+            .map(|session| session.record.lineage_hash);
         let refused = by_user(AuditAction::SignIn);
         let (signed, _) = self
             .write_then(

@@ -251,16 +251,16 @@ impl Service {
         let kept = self
             .inner
             .handover
-            .take(caller.session_id(), id, self.now());
+            .take(caller.credential(), id.0, self.now());
         Ok(kept.map(|password| password.to_string()))
     }
 
     /// Keeps a one-time password for the page that comes next.
     pub(super) fn hand_over(&self, caller: &Caller, created: &UserCreated) {
-        let (by, user) = (caller.session_id(), created.user.id);
+        let (by, user) = (caller.credential(), created.user.id);
         self.inner
             .handover
-            .keep(by, user, &created.one_time_password, self.now());
+            .keep(by, user.0, &created.one_time_password, self.now());
     }
 
     async fn hash(&self, password: &Password) -> Result<String, Error> {

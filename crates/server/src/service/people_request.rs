@@ -70,9 +70,9 @@ impl PeopleBackend for RequestBackend {
             let now = self.service.one_time_password(self.signed_in()?, id)?;
             let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(password) = now {
-                *handed = Some((id, password));
+                *handed = Some((id.0, password));
             }
-            let for_this = handed.as_ref().filter(|(user, _)| *user == id);
+            let for_this = handed.as_ref().filter(|(user, _)| *user == id.0);
             Ok(for_this.map(|(_, password)| password.clone()))
         })
     }

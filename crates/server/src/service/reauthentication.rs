@@ -28,11 +28,12 @@ impl Service {
         facts: &RequestFacts,
         password: &str,
     ) -> Result<Token, Error> {
+        caller.session()?;
         let password = presented(password)?;
         let (attempt, _) = self
             .own_password(caller, facts, &password, AuditAction::Reauthenticated)
             .await?;
-        let (now, session) = (self.now(), caller.session_id());
+        let (now, session) = (self.now(), caller.credential());
         let (token, rotation_key) = self.new_lineage();
         let (lineage_hash, secret_hash) = (token.lineage_hash(), token.secret_hash());
         let record = event(
@@ -42,9 +43,9 @@ impl Service {
             Some(facts),
         )
         .by(caller.user_id(), caller.name())
-        .to(&caller.session.authority.user, caller.organisation_id())
+        .to(&caller.authority().user, caller.organisation_id())
         .on(session);
-        let old_lineage = caller.session.record.lineage_hash;
+        let old_lineage = caller.session()?.record.lineage_hash;
         self.flush_activity().await?;
         self.write_then(
             move |tx, trail| {
@@ -74,7 +75,8 @@ impl Service {
 
     /// `ReauthenticationRequired` where the caller's password was entered too long ago for a sensitive change.
     pub(super) fn require_fresh(&self, caller: &Caller) -> Result<(), Error> {
-        match self.is_fresh(caller, GOOD_FOR) {
+        // What a key may do was said with the password, when it was made.
+        match caller.key().is_some() || self.is_fresh(caller, GOOD_FOR) {
             true => Ok(()),
             false => Err(Error::ReauthenticationRequired),
         }
@@ -86,7 +88,8 @@ impl Service {
     }
 
     fn is_fresh(&self, caller: &Caller, good_for: Duration) -> bool {
-        self.now() < caller.session.record.authenticated_at + good_for
+        let session = caller.session();
+        session.is_ok_and(|session| self.now() < session.record.authenticated_at + good_for)
     }
 
     /// Compares what the caller says is their password, as at sign-in: it counts as a try. Answers with the hash in
@@ -98,7 +101,7 @@ impl Service {
         password: &Password,
         action: AuditAction,
     ) -> Result<(Attempt, String), Error> {
-        let user = &caller.session.authority.user;
+        let user = &caller.authority().user;
         let taken_at = self.now();
         self.take_attempt(facts, taken_at, action).await?;
         let key = account_key(&user.email);

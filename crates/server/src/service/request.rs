@@ -54,9 +54,9 @@ pub struct RequestBackend {
     with_cookie: bool,
     who: Who,
     effects: Mutex<Effects>,
-    /// The one-time password that this request was given, and whose. Rendering asks for a page's data more than
+    /// The one-time password or key that this request was given, and whose or which. Rendering asks for a page's data more than
     /// once, and what is handed over is gone after the first time.
-    pub(super) handed: Mutex<Option<(UserId, String)>>,
+    pub(super) handed: Mutex<Option<(uuid::Uuid, String)>>,
 }
 
 impl RequestBackend {
@@ -89,6 +89,11 @@ impl RequestBackend {
                     .await;
                 Who::Refused(Error::AmbiguousCredentials)
             }
+            Presented::Key(secret) => match service.authenticate_key(secret).await {
+                Ok(Some(caller)) => Who::Caller(caller),
+                Ok(None) => Who::Nobody,
+                Err(error) => Who::Refused(error),
+            },
             Presented::Cookie(token) | Presented::Bearer(token) => {
                 match service
                     .authenticate(token, door != Door::Quiet, &facts)

@@ -41,6 +41,7 @@ impl Service {
         name: &str,
         query: SessionQuery,
     ) -> Result<SavedFilter, Error> {
+        caller.session()?;
         caller.authorise(Permission::SessionsView)?;
         let name = name.trim().to_owned();
         let refuse = |field, problem| Err(Error::Invalid(field, problem));
@@ -86,6 +87,7 @@ impl Service {
 
     /// Removes one.
     pub async fn delete_filter(&self, caller: &Caller, id: SavedFilterId) -> Result<(), Error> {
+        caller.session()?;
         caller.authorise(Permission::SessionsView)?;
         let user = caller.user_id();
         let removed = self
@@ -104,6 +106,7 @@ impl Service {
 
     /// Keeps a choice of columns with the caller.
     pub async fn set_columns(&self, caller: &Caller, columns: Columns) -> Result<(), Error> {
+        caller.session()?;
         caller.authorise(Permission::SessionsView)?;
         let user = caller.user_id();
         self.write_then(

@@ -1,13 +1,12 @@
 //! Reading sessions: lists, cards, one session.
 
-use std::sync::Arc;
-
 use rollcall_core::{
     AuditEvent, AuditQuery, Error, Page, Permission, Session, SessionId, SessionQuery,
     SessionStats, State, Timestamp, UserId,
 };
 
 use super::Service;
+use super::cache::CachedSession;
 use super::caller::Caller;
 use crate::db::records::{Authority, SessionRecord};
 use crate::db::{self, Scope};
@@ -81,7 +80,7 @@ impl Service {
         let page = db::session_list::own(
             &view,
             caller.user_id(),
-            Some(caller.session_id()),
+            Some(caller.credential()),
             query,
             now,
         )
@@ -133,8 +132,7 @@ impl Service {
     }
 
     /// The caller's own session, out of memory: what `GET /api/v1/me` answers costs no read.
-    pub(super) fn own_session(&self, caller: &Caller) -> Session {
-        let entry = Arc::clone(&caller.session);
+    pub(super) fn own_session(&self, entry: &CachedSession) -> Session {
         let (record, authority) = (&entry.record, &entry.authority);
         let now = self.now();
         Session {
@@ -173,7 +171,7 @@ impl Service {
         let mut session = found
             .map_err(|error| self.database_error(error))?
             .ok_or(Error::NotFound)?;
-        session.current = session.id == caller.session_id();
+        session.current = session.id == caller.credential();
         Ok(session)
     }
 
@@ -187,7 +185,7 @@ impl Service {
 
 pub(super) fn marked(mut page: Page<Session>, caller: &Caller) -> Page<Session> {
     for session in &mut page.items {
-        session.current = session.id == caller.session_id();
+        session.current = session.id == caller.credential();
     }
     page
 }

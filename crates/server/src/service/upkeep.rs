@@ -54,12 +54,16 @@ impl Service {
         }
     }
 
-    /// Removes ended sessions that were kept long enough, and the counts of names that nobody has beyond the
+    /// Removes ended sessions that were kept long enough, API keys that have been good for nothing for as long as the
+    /// server keeps sessions, and the counts of names that nobody has beyond the
     /// newest 100,000. Answers how many sessions.
     pub async fn purge(&self) -> Result<u64, Error> {
         self.purge_attempts(MOST_ATTEMPT_ROWS).await?;
         let (reader, now) = (self.db().reader(), self.now());
         let default = self.server_value(Rule::Retention);
+        let before = now - Duration::from_secs(u64::from(default));
+        self.write(move |tx, _| Box::pin(async move { db::api_keys::purge(tx, before).await }))
+            .await?;
         let set = db::policies::all_of(reader, Rule::Retention)
             .await
             .map_err(|error| self.database_error(error))?;

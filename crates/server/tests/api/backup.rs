@@ -87,6 +87,7 @@ async fn a_backup_taken_under_load_is_whole_when_restored() {
         ..NewRow::default()
     };
     let (kept, _) = app.open_session(&nora, keep).await;
+    app.api_key(&nora, &[]).await;
     let (over, rounds) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),
@@ -175,6 +176,8 @@ async fn a_backup_taken_under_load_is_whole_when_restored() {
         0,
         "no session lives again"
     );
+    let good = "SELECT count(*) FROM api_key WHERE revoked_at IS NULL";
+    assert_eq!(number(&connection, good).await, 0, "no key is good again");
     assert_eq!(number(&connection, MISCOUNTED).await, 0);
     let counted =
         "SELECT cast(sum(total) AS bigint) - (SELECT count(*) FROM session) FROM session_counter";

@@ -25,6 +25,7 @@ mod first_start;
 mod guessing;
 mod hang_up;
 mod interleavings;
+mod keys;
 mod life;
 mod lists;
 mod lists_model;

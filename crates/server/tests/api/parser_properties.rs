@@ -38,7 +38,9 @@ pub(crate) fn cookie(data: &[u8]) {
             assert!(ours && holds(data, credentials::COOKIE) && holds(data, &token.expose()));
         }
         Presented::UnreadableCookie | Presented::Ambiguous => assert!(ours),
-        Presented::Bearer(_) | Presented::UnreadableBearer => panic!("a cookie is no bearer token"),
+        Presented::Bearer(_) | Presented::Key(_) | Presented::UnreadableBearer => {
+            panic!("a cookie is no bearer token")
+        }
     }
     if let Some(zone) = zone_cookie(&headers) {
         assert!(zone.len() <= 64);
@@ -51,6 +53,9 @@ pub(crate) fn bearer(data: &[u8]) {
     match credentials::presented(&headers) {
         Presented::Bearer(token) => {
             assert!(holds(data, &token.expose()) && holds(&data.to_ascii_lowercase(), "bearer "));
+        }
+        Presented::Key(key) => {
+            assert!(holds(data, &key.expose()) && holds(&data.to_ascii_lowercase(), "bearer "));
         }
         Presented::Nothing | Presented::UnreadableBearer | Presented::Ambiguous => {}
         Presented::Cookie(_) | Presented::UnreadableCookie => panic!("a bearer token is no cookie"),

@@ -113,6 +113,16 @@ const TABLE: &[Row] = &[
     // Nobody deletes themselves, nor resets their own password.
     ("GET", "/api/v1/throttled-addresses", Target::None, [200, 403, 403, 403, 403, 401]),
     ("DELETE", "/api/v1/throttled-addresses", Target::None, [204, 403, 403, 403, 403, 401]),
+    ("GET", "/api/v1/keys", Target::None, [200, 200, 200, 200, 200, 401]),
+    ("POST", "/api/v1/keys", Target::None, [201, 201, 201, 201, 201, 401]),
+    ("DELETE", "/api/v1/keys/{id}", Target::Own, [204, 204, 204, 204, 204, 401]),
+    ("DELETE", "/api/v1/keys/{id}", Target::Colleague, [204, 204, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/keys/{id}", Target::Foreign, [204, 404, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/keys/{id}", Target::Unknown, [404, 404, 403, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}/keys", Target::Own, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}/keys", Target::Colleague, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}/keys", Target::Foreign, [200, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/users/{id}/keys", Target::Unknown, [404, 404, 404, 403, 403, 401]),
     ("GET", "/api/v1/users/{id}/policy", Target::Own, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/users/{id}/policy", Target::Colleague, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/users/{id}/policy", Target::Foreign, [200, 404, 404, 403, 403, 401]),
@@ -239,7 +249,12 @@ impl World {
             None => crate::support::unknown_id(),
         };
         let unknown = crate::support::unknown_id;
-        let id = if path.contains("/users/") || path.ends_with("/end-all") {
+        let id = if path.contains("/keys/") {
+            match &person {
+                Some(person) => self.app.api_key(person, &[]).await.0.0,
+                None => unknown(),
+            }
+        } else if path.contains("/users/") || path.ends_with("/end-all") {
             person.map_or_else(unknown, |person| person.id.0)
         } else if path.contains("/organisations/") {
             person.map_or_else(unknown, |person| person.organisation.0)
@@ -291,6 +306,7 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
         }
         "/api/v1/me/reauthenticate" => json!({ "current_password": "a wrong password" }),
         "/api/v1/users" => json!({ "email": format!("{new}@acme.test") }),
+        "/api/v1/keys" => json!({ "name": new.to_string(), "permissions": [] }),
         "/api/v1/roles" => json!({ "name": new.to_string(), "permissions": [] }),
         "/api/v1/sessions/end-preview" => json!({ "ids": [id] }),
         "/api/v1/sessions/end" => json!({ "preview": id }),

@@ -76,6 +76,22 @@ CREATE TABLE user_role (
 ){keyed};
 CREATE INDEX user_role_by_role ON user_role (role_key, user_id);
 
+-- What programs show instead of a password. Whatever takes the owner's password or account away revokes them.
+CREATE TABLE api_key (
+    id {uuid} NOT NULL PRIMARY KEY,
+    user_id {uuid} NOT NULL REFERENCES "user" (id),
+    hash {bytes} NOT NULL,
+    name {text} NOT NULL,
+    permissions bigint NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    last_used_at bigint,
+    revoked_at bigint,
+    revoked_by {uuid}
+);
+CREATE UNIQUE INDEX api_key_hash_unique ON api_key (hash);
+CREATE INDEX api_key_by_user ON api_key (user_id, created_at, id);
+
 CREATE TABLE installation (
     id bigint NOT NULL PRIMARY KEY CHECK (id = 1),
     ended_before bigint,

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use rollcall_core::{
-    BuiltInRole, EndReason, Kind, Method, OrganisationId, Permissions, RoleKey, SessionId,
-    Timestamp, UserId,
+    ApiKeyId, BuiltInRole, EndReason, Kind, Method, OrganisationId, Permission, Permissions,
+    RoleKey, SessionId, Timestamp, UserId,
 };
 use rollcall_server::clock::{OsRandom, Random, uuid_v7};
 use rollcall_server::db;
@@ -337,6 +337,23 @@ impl TestApp {
         };
         let (_, token) = self.open_session(person, row).await;
         self.holding(&token)
+    }
+
+    /// An API key of this person, made in a session of their own, and its secret.
+    pub(crate) async fn api_key(
+        &self,
+        person: &Person,
+        permissions: &[Permission],
+    ) -> (ApiKeyId, String) {
+        let (_, token) = self.open_session(person, NewRow::default()).await;
+        let names: Vec<_> = permissions.iter().map(|one| one.as_str()).collect();
+        let body = serde_json::json!({ "name": "pipeline", "permissions": names });
+        let made = self.holding(&token).post("/api/v1/keys", body).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        let made = made.json();
+        let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+        let id = text(&made["key"]["id"]).parse().expect("an id");
+        (id, text(&made["secret"]))
     }
 
     /// A program that sends this token.
