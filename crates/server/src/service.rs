@@ -23,6 +23,7 @@ pub mod key_secret;
 mod keys;
 pub mod limits;
 pub mod many;
+mod names;
 mod opening;
 pub mod organisations;
 pub mod password;

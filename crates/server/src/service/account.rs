@@ -9,9 +9,10 @@ use super::Service;
 use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
+use super::names::checked_name;
 use super::password::Password;
 use super::reauthentication::presented;
-use super::sign_in::{Attempt, chosen_name};
+use super::sign_in::{Attempt, LONGEST_SESSION_NAME};
 use super::token::Token;
 use crate::db;
 use crate::db::audit::AuditRecord;
@@ -148,7 +149,7 @@ impl Service {
         name: &str,
     ) -> Result<Session, Error> {
         caller.session()?;
-        let name = chosen_name(name)?.ok_or(Error::Invalid(Field::Name, Problem::Missing))?;
+        let name = checked_name(name, LONGEST_SESSION_NAME)?;
         let user = caller.user_id();
         let about = |outcome| {
             let record = event(

@@ -13,6 +13,7 @@ use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
 use super::key_secret::KeySecret;
+use super::names::checked_name;
 use crate::clock::uuid_v7;
 use crate::db::{self, DbError};
 
@@ -54,16 +55,7 @@ impl Service {
         caller.session()?;
         self.require_fresh(caller)?;
         let refuse = |field, problem| Err(Error::Invalid(field, problem));
-        let name = input.name.trim().to_owned();
-        if name.is_empty() {
-            return refuse(Field::Name, Problem::Missing);
-        }
-        if name.chars().count() > LONGEST_KEY_NAME as usize {
-            return refuse(Field::Name, Problem::TooLong(LONGEST_KEY_NAME));
-        }
-        if name.chars().any(char::is_control) {
-            return refuse(Field::Name, Problem::Malformed);
-        }
+        let name = checked_name(&input.name, LONGEST_KEY_NAME)?;
         if !(1..=LONGEST_KEY_LIFE).contains(&input.days) {
             return refuse(Field::Days, Problem::OutOfRange(1, LONGEST_KEY_LIFE));
         }

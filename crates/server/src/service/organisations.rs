@@ -11,7 +11,8 @@ use super::Service;
 use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
-use super::people::checked_name;
+use super::names::checked_name;
+use super::people::LONGEST_NAME;
 use super::user_acts::{or_last, taken};
 use crate::clock::uuid_v7;
 use crate::db::organisations::Size;
@@ -72,7 +73,7 @@ impl Service {
             self.note_refusal::<()>(caller, attempt, &Err(error)).await;
             return Err(error);
         }
-        let name = checked_name(name)?;
+        let name = checked_name(name, LONGEST_NAME)?;
         let made = name.clone();
         self.write(move |tx, trail| {
             Box::pin(async move {
@@ -110,7 +111,11 @@ impl Service {
             self.note_refusal::<()>(caller, attempt, &Err(error)).await;
             return Err(error);
         }
-        let name = input.name.as_deref().map(checked_name).transpose()?;
+        let name = input
+            .name
+            .as_deref()
+            .map(|name| checked_name(name, LONGEST_NAME))
+            .transpose()?;
         let enabled = input.enabled;
         let about = AuditRecord {
             organisation: Some(id),

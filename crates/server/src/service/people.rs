@@ -6,12 +6,12 @@ use rollcall_core::{
     OrganisationId, Page, Permission, Problem, RoleKey, Rule, Session, SessionQuery, SessionSort,
     User, UserActs, UserCreated, UserId, UserQuery, UserRef,
 };
-use unicode_normalization::UnicodeNormalization;
 
 use super::Service;
 use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
+use super::names::checked_name;
 use super::password::Password;
 use super::sessions::marked;
 use super::sign_in::account_key;
@@ -117,6 +117,7 @@ impl Service {
             given
                 .as_deref()
                 .unwrap_or_else(|| email.split('@').next().unwrap_or_default()),
+            LONGEST_NAME,
         )?;
         let organisation = input.organisation.unwrap_or(caller.organisation_id());
         if !offered(scope, organisation, caller) {
@@ -188,7 +189,11 @@ impl Service {
     ) -> Result<User, Error> {
         let changes = Changes {
             email: input.email.as_deref().map(checked_email).transpose()?,
-            name: input.name.as_deref().map(checked_name).transpose()?,
+            name: input
+                .name
+                .as_deref()
+                .map(|name| checked_name(name, LONGEST_NAME))
+                .transpose()?,
             role: input.role,
             roles: input.roles,
             organisation: input.organisation,
@@ -324,20 +329,6 @@ fn checked_email(text: &str) -> Result<String, Error> {
     match Email::parse(&key) {
         Some(email) if email.as_str() == key => Ok(key),
         _ => Err(Error::Invalid(Field::Email, Problem::Malformed)),
-    }
-}
-
-/// A name as it is kept: trimmed, NFC, without control characters, at most `LONGEST_NAME` characters.
-pub(super) fn checked_name(text: &str) -> Result<String, Error> {
-    let name: String = text.trim().nfc().collect();
-    if name.is_empty() {
-        Err(Error::Invalid(Field::Name, Problem::Missing))
-    } else if name.chars().count() > LONGEST_NAME as usize {
-        Err(Error::Invalid(Field::Name, Problem::TooLong(LONGEST_NAME)))
-    } else if name.chars().any(char::is_control) {
-        Err(Error::Invalid(Field::Name, Problem::Malformed))
-    } else {
-        Ok(name)
     }
 }
 

@@ -11,7 +11,8 @@ use super::Service;
 use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
-use super::people::{checked_name, offered};
+use super::names::checked_name;
+use super::people::offered;
 use super::user_acts::taken;
 use crate::clock::uuid_v7;
 use crate::db::records::RoleRecord;
@@ -71,7 +72,7 @@ impl Service {
     ) -> Result<RoleKey, Error> {
         let scope = caller.authorise(Permission::RolesManage)?;
         self.require_fresh(caller)?;
-        let name = role_name(&input.name)?;
+        let name = checked_name(&input.name, LONGEST_ROLE_NAME)?;
         let organisation = input.organisation.unwrap_or(caller.organisation_id());
         let not_offered = Error::Invalid(Field::Organisation, Problem::NotOffered);
         if !offered(scope, organisation, caller) {
@@ -117,7 +118,11 @@ impl Service {
         key: RoleKey,
         input: EditRole,
     ) -> Result<Role, Error> {
-        let name = input.name.as_deref().map(role_name).transpose()?;
+        let name = input
+            .name
+            .as_deref()
+            .map(|name| checked_name(name, LONGEST_ROLE_NAME))
+            .transpose()?;
         let change = Some((name, input.permissions));
         let attempt = self.about_role(caller, facts, AuditAction::RoleEdited);
         self.change_role(caller, attempt, key.clone(), change)
@@ -252,17 +257,6 @@ fn shown(role: RoleRecord, users: u64, caller: &Caller) -> Role {
         organisation: role.organisation,
         users,
     }
-}
-
-fn role_name(text: &str) -> Result<String, Error> {
-    let name = checked_name(text)?;
-    if name.chars().count() > LONGEST_ROLE_NAME as usize {
-        return Err(Error::Invalid(
-            Field::Name,
-            Problem::TooLong(LONGEST_ROLE_NAME),
-        ));
-    }
-    Ok(name)
 }
 
 fn in_words(name: &str, permissions: Permissions) -> String {

@@ -9,6 +9,7 @@ use rollcall_core::{
 
 use super::Service;
 use super::caller::Caller;
+use super::names::checked_name;
 use crate::clock::uuid_v7;
 use crate::db::{self, DbError};
 
@@ -43,17 +44,8 @@ impl Service {
     ) -> Result<SavedFilter, Error> {
         caller.session()?;
         caller.authorise(Permission::SessionsView)?;
-        let name = name.trim().to_owned();
+        let name = checked_name(name, LONGEST_FILTER_NAME)?;
         let refuse = |field, problem| Err(Error::Invalid(field, problem));
-        if name.is_empty() {
-            return refuse(Field::Name, Problem::Missing);
-        }
-        if name.chars().count() > LONGEST_FILTER_NAME as usize {
-            return refuse(Field::Name, Problem::TooLong(LONGEST_FILTER_NAME));
-        }
-        if name.chars().any(char::is_control) {
-            return refuse(Field::Name, Problem::Malformed);
-        }
         let query = SessionQuery {
             page: PageNumber::default(),
             ..query

@@ -15,6 +15,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
+use super::names::name_if_given;
 use super::opening::{Opening, Proof, Wanted};
 use super::password::Password;
 use super::throttle::Throttled;
@@ -282,26 +283,11 @@ fn usable(user: &UserRecord) -> bool {
 }
 
 fn session_name(given: Option<&str>, facts: &RequestFacts) -> Result<String, Error> {
-    match chosen_name(given.unwrap_or_default())? {
+    match name_if_given(given.unwrap_or_default(), LONGEST_SESSION_NAME)? {
         Some(name) => Ok(name),
         None => Ok(user_agent::session_name(&user_agent::parse(
             &facts.user_agent,
         ))),
-    }
-}
-
-/// A session name as somebody typed it; `None` where there is nothing in it.
-pub(super) fn chosen_name(given: &str) -> Result<Option<String>, Error> {
-    match Some(given.trim()).filter(|name| !name.is_empty()) {
-        Some(name) if name.chars().count() > LONGEST_SESSION_NAME as usize => Err(Error::Invalid(
-            Field::Name,
-            Problem::TooLong(LONGEST_SESSION_NAME),
-        )),
-        Some(name) if name.chars().any(char::is_control) => {
-            Err(Error::Invalid(Field::Name, Problem::Malformed))
-        }
-        Some(name) => Ok(Some(name.nfc().collect())),
-        None => Ok(None),
     }
 }
 
