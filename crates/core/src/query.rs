@@ -31,6 +31,13 @@ pub fn pairs(query: &str) -> Result<Vec<(String, String)>, QueryError> {
         .collect()
 }
 
+/// The first value with this name, decoded once. (The router's own map decodes twice.)
+pub fn find(query: &str, name: &str) -> Option<String> {
+    let pairs = pairs(query).ok()?;
+    let found = pairs.into_iter().find(|(key, _)| key == name)?;
+    Some(found.1)
+}
+
 /// Writes pairs as a query string without the leading `?`.
 pub fn write(pairs: &[(&str, String)]) -> String {
     let mut text = String::new();
@@ -107,5 +114,20 @@ mod tests {
         fn nothing_panics(query in "\\PC{0,80}") {
             let _ = pairs(&query);
         }
+    }
+
+    #[test]
+    fn a_value_is_decoded_once() {
+        let next = "/clients?q=a%20b";
+        let query = format!("?x=1&next={}", encode(next));
+        assert_eq!(find(&query, "next").as_deref(), Some(next));
+        assert_eq!(find(&query, "y"), None);
+        assert_eq!(find("next=%", "next"), None);
+    }
+
+    #[test]
+    fn what_has_a_meaning_in_an_address_is_encoded() {
+        assert_eq!(encode("a&b=c d/é~"), "a%26b%3Dc%20d%2F%C3%A9~");
+        assert_eq!(encode("abc-_.~019"), "abc-_.~019");
     }
 }

@@ -4,8 +4,8 @@ use leptos::html;
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
-use leptos_router::hooks::use_query_map;
-use rollcall_core::Field;
+use leptos_router::hooks::use_url;
+use rollcall_core::{Field, query};
 
 use crate::app::use_surroundings;
 use crate::components::error_view::{field_error, other_error};
@@ -20,8 +20,8 @@ const FIELDS: [Field; 2] = [Field::Email, Field::Password];
 #[component]
 pub(crate) fn SignInPage() -> AnyView {
     let surroundings = use_surroundings();
-    let query = use_query_map();
-    let next = move || query.read_untracked().get("next");
+    let url = use_url();
+    let next = move || query::find(url.read_untracked().search(), "next");
     let last_end = rpc::load(|| (String::new(), 0), |_| rpc::last_end());
     let why_signed_out = move || async move {
         let end = last_end.await.ok().flatten();

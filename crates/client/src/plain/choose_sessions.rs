@@ -3,10 +3,9 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
-use leptos_router::hooks::use_query_map;
 use rollcall_core::{Error, PendingSignIn, Session};
 
-use super::parts::{backend, counted, when_there};
+use super::parts::{backend, counted, search, when_there};
 use crate::components::error_view::ErrorNotice;
 use crate::routes;
 use crate::rpc::{self, FinishSignIn};
@@ -15,7 +14,7 @@ use crate::ui::icon::{Glyph, Icon};
 
 pub(super) fn page() -> AnyView {
     let content = when_there(|| {
-        let next = use_query_map().read_untracked().get("next");
+        let next = rollcall_core::query::find(&search(), "next");
         let backend = backend();
         async move {
             match backend?.pending_sign_in().await {
