@@ -182,6 +182,8 @@ impl Database {
                     SqlitePoolOptions::new()
                         .max_connections(connections)
                         .acquire_timeout(PATIENCE)
+                        .idle_timeout(None)
+                        .max_lifetime(None)
                         .test_before_acquire(false)
                         .connect_with(open.clone().read_only(true))
                 };
@@ -216,9 +218,13 @@ impl Database {
                     ("work_mem", "32MB"),
                 ]);
                 let pool = |connections: u32| {
+                    // Without limits of time, which sqlx 0.8 keeps by counting idle connections: the count can be read
+                    // while it is below zero for a moment, and a thread then counts to 2^64.
                     PgPoolOptions::new()
                         .max_connections(connections)
                         .acquire_timeout(PATIENCE)
+                        .idle_timeout(None)
+                        .max_lifetime(None)
                         .connect_with(connect.clone())
                 };
                 // Connections of their own, so that no number of readers keeps an end waiting.

@@ -23,6 +23,8 @@ pub async fn open_to_read(url: &str) -> Result<DatabaseConnection, DbError> {
                 .max_connections(1)
                 // After a crash the first connection reads the whole log, which may be large.
                 .acquire_timeout(RECOVERY)
+                .idle_timeout(None)
+                .max_lifetime(None)
                 .connect_with(options)
                 .await
                 .map_err(connect_error)?;
@@ -32,6 +34,8 @@ pub async fn open_to_read(url: &str) -> Result<DatabaseConnection, DbError> {
             let pool = PgPoolOptions::new()
                 .max_connections(1)
                 .acquire_timeout(PATIENCE)
+                .idle_timeout(None)
+                .max_lifetime(None)
                 .connect_with(options.options([("default_transaction_read_only", "on")]))
                 .await
                 .map_err(connect_error)?;
