@@ -130,6 +130,15 @@ export class Server {
     await canary.verdict();
   }
 
+  /** Ends it as a power cut would. */
+  async kill() {
+    const child = this.#process;
+    this.#process = undefined;
+    child.kill("SIGKILL");
+    await this.#exited;
+    canary.searchText(this.#log, "the log");
+  }
+
   /** Stops it, looks for secrets in what it leaves, and takes its folder away. */
   async remove() {
     try {

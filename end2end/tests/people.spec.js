@@ -38,10 +38,10 @@ test("the navigation shows what each role may open, and nothing else opens", asy
   const shown = async (one) => one.getByRole("navigation", { name: "Rollcall" }).locator("a.item").allInnerTexts();
   await signIn(page, ADMIN);
   const own = ["My sessions", "Security"];
-  expect(await shown(page)).toEqual(["Sessions", "Users", "Locked", "Organisations", "Roles", "Policy", "Audit", ...own]);
+  expect(await shown(page)).toEqual(["Sessions", "Clients", "Users", "Locked", "Organisations", "Roles", "Policy", "Audit", ...own]);
   for (const [user, expected, closed] of [
-    [ADA, ["Sessions", "Users", "Locked", "Roles", "Policy", "Audit", ...own], ["/organisations"]],
-    [SAM, ["Sessions", "Users", "Locked", ...own], ["/organisations", "/roles", "/roles/new", "/users/new", "/policy", "/audit"]],
+    [ADA, ["Sessions", "Clients", "Users", "Locked", "Roles", "Policy", "Audit", ...own], ["/organisations"]],
+    [SAM, ["Sessions", "Clients", "Users", "Locked", ...own], ["/organisations", "/roles", "/roles/new", "/users/new", "/policy", "/audit"]],
     [NORA, own, ["/users", "/users?active=true", "/users/locked", "/roles", "/organisations"]],
   ]) {
     const other = await another();
@@ -130,7 +130,9 @@ test("active users: Logout asks with the count and ends all sessions", async ({ 
   await row.getByRole("link", { name: "Logout Nora Acme" }).click();
   await expect(page.getByRole("heading", { name: "Logout Nora Acme?" })).toBeVisible();
   await expect(page.getByRole("main")).toContainText("2 open sessions end at once");
-  await press(page, "End all sessions");
+  await press(page, "Logout");
+  await expect(page.getByRole("heading", { level: 1, name: "Nora Acme is logged out" })).toBeVisible();
+  await page.getByRole("link", { name: "Back to the user" }).click();
   await expect(page.getByRole("heading", { level: 1, name: "Nora Acme" })).toBeVisible();
   await expect(page.getByRole("main")).toContainText("0 sessions");
   await expect(table(page, "Sessions").filter({ hasText: "Ended" }).first()).toBeVisible();

@@ -4,7 +4,9 @@
 mod real {
     use leptos::prelude::*;
     use leptos::wasm_bindgen::{JsCast, JsValue};
-    use web_sys::{Event, HtmlDialogElement, HtmlElement, HtmlInputElement, KeyboardEvent};
+    use web_sys::{
+        Element, Event, HtmlDialogElement, HtmlElement, HtmlInputElement, KeyboardEvent,
+    };
 
     /// Milliseconds since 1970, by the browser's clock.
     pub(crate) fn now_ms() -> f64 {
@@ -59,13 +61,17 @@ mod real {
             .target()
             .and_then(|target| target.dyn_into::<HtmlElement>().ok())
             .and_then(|target| target.closest("tbody tr").ok().flatten());
-        let next = row.and_then(|row| {
-            if down {
-                row.next_element_sibling()
-            } else {
-                row.previous_element_sibling()
-            }
-        });
+        let step = |row: Element| match down {
+            true => row.next_element_sibling(),
+            false => row.previous_element_sibling(),
+        };
+        // Past what runs under a session.
+        let next = row
+            .and_then(step)
+            .and_then(|next| match &*next.class_name() {
+                "work" => step(next),
+                _ => Some(next),
+            });
         let link = next.and_then(|next| next.query_selector("a").ok().flatten());
         match link.and_then(|link| link.dyn_into::<HtmlElement>().ok()) {
             Some(link) => link.focus().is_ok(),

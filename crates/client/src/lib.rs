@@ -23,7 +23,7 @@ mod ui;
 pub use app::plain_shell;
 pub use app::{App, Assets, shell};
 #[cfg(feature = "ssr")]
-pub use plain::USER_ACTS;
+pub use plain::{CLIENT_ACTS, USER_ACTS};
 
 /// Takes over the page that the server has rendered. Called by the page's own script.
 #[cfg(all(feature = "hydrate", target_arch = "wasm32"))]

@@ -5,12 +5,16 @@
 mod audit;
 mod audit_lines;
 mod choose_sessions;
+mod client;
+mod clients;
 mod confirm_user;
 mod edit_user;
 mod end_all;
 mod end_many;
 mod end_own_sessions;
 mod end_session;
+mod executions;
+mod force_logout;
 mod forgot_password;
 mod keys;
 mod locked;
@@ -43,7 +47,9 @@ use crate::ui::clock::provide_clock;
 use crate::ui::toast::provide_toasts;
 
 /// What is asked about a user on a page of its own, as the address has it.
-pub const USER_ACTS: [&str; 4] = ["end", "disable", "delete", "reset"];
+pub const USER_ACTS: [&str; 5] = ["end", "logged-out", "disable", "delete", "reset"];
+
+pub use client::CLIENT_ACTS;
 
 type Page = fn() -> AnyView;
 
@@ -73,12 +79,17 @@ pub(crate) fn PlainApp() -> impl IntoView {
                     <Route path=path!("/account/security") view={security::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/keys") view={keys::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/:id/rename") view={rename_session::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/clients") view={clients::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/clients/:id") view={client::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/clients/:id/:act") view={client::act_page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/policy") view={policy::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/audit") view={audit::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/users") view={users::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/users/new") view={new_user::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/users/locked") view={locked::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/users/:id") view={user::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/users/:id/end") view={force_logout::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/users/:id/logged-out") view={force_logout::done_page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/users/:id/:act") view={confirm_user::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/roles") view={roles::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/roles/new") view={role::new_page as Page} ssr=SsrMode::Async />

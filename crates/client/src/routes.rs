@@ -20,6 +20,8 @@ pub const LOCKED: &str = "/users/locked";
 /// Creating a user.
 #[cfg(feature = "ssr")]
 pub const NEW_USER: &str = "/users/new";
+/// Registered clients.
+pub const CLIENTS: &str = "/clients";
 /// Roles.
 pub const ROLES: &str = "/roles";
 /// Making a role.
@@ -93,6 +95,22 @@ pub fn user(id: &str) -> String {
 #[cfg(feature = "ssr")]
 pub fn user_act(id: &str, act: &str) -> String {
     format!("{USERS}/{}/{act}", query::encode(id))
+}
+
+/// The confirmation before something is done to a client: `disconnect` or `remove`.
+#[cfg(feature = "ssr")]
+pub fn client_act(id: &str, act: &str) -> String {
+    format!("{CLIENTS}/{}/{act}", query::encode(id))
+}
+
+/// What a force logout has stopped.
+#[cfg(feature = "ssr")]
+pub fn logged_out(user: &str, act: &str) -> String {
+    format!(
+        "{USERS}/{}/logged-out?act={}",
+        query::encode(user),
+        query::encode(act)
+    )
 }
 
 /// The confirmation before something is done to an organisation: `disable` or `end`.

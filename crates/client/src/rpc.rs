@@ -138,7 +138,7 @@ mod on_server {
     pub(super) use rollcall_core::{
         AuditQuery, Field, NameQuery, PolicyPlace, Problem, SessionQuery, UserQuery,
     };
-    use rollcall_core::{Backend, Error};
+    use rollcall_core::{Backend, Error, Page, Session};
 
     use super::{Rpc, RpcError};
     pub(super) use crate::routes;
@@ -153,6 +153,15 @@ mod on_server {
     /// The backend of the request.
     pub(crate) fn backend() -> Rpc<Arc<dyn Backend>> {
         use_context::<Arc<dyn Backend>>().ok_or(RpcError(Error::Internal))
+    }
+
+    /// Leaves of what runs under these sessions what our pages show.
+    pub(super) async fn make_brief(backend: &dyn Backend, list: &mut Page<Session>) -> Rpc<()> {
+        let zone = backend.surroundings().await?.zone;
+        for session in &mut list.items {
+            session.make_brief(|at| format!("{} {}", zone.civil(at), zone.name));
+        }
+        Ok(())
     }
 
     /// Whose policy: empty for what is not named.
@@ -293,9 +302,12 @@ pub async fn time_zones() -> Rpc<Vec<String>> {
 /// See `Backend::list_own_sessions`.
 #[server(prefix = "/rpc", endpoint = "list_own_sessions", output = Answer)]
 pub async fn list_own_sessions(#[server(default)] query: String) -> Rpc<Page<Session>> {
-    Ok(backend()?
+    let backend = backend()?;
+    let mut list = backend
         .list_own_sessions(SessionQuery::parse(&query)?)
-        .await?)
+        .await?;
+    on_server::make_brief(&*backend, &mut list).await?;
+    Ok(list)
 }
 
 /// See `Backend::find_own_session`.
@@ -358,7 +370,8 @@ pub async fn end_own_sessions(scope: OwnScope, go: Option<bool>) -> Rpc<EndResul
 pub async fn list_sessions(#[server(default)] query: String) -> Rpc<model::ListedSessions> {
     let (backend, query) = (backend()?, SessionQuery::parse(&query)?);
     let filters = backend.describe_filter(query.filter.clone()).await?;
-    let list = backend.list_sessions(query).await?;
+    let mut list = backend.list_sessions(query).await?;
+    on_server::make_brief(&*backend, &mut list).await?;
     Ok(model::ListedSessions { list, filters })
 }
 

@@ -66,6 +66,20 @@ words!(
         KeyCreated = "key.created",
         /// An API key was revoked.
         KeyRevoked = "key.revoked",
+        /// All sessions, executions and clients of a user were ended at once.
+        ForcedOut = "user.forced_out",
+        /// A program registered as a client and was given a session.
+        ClientRegistered = "client.registered",
+        /// A client was disconnected, by somebody or with what it hung on.
+        ClientDisconnected = "client.disconnected",
+        /// A registration of a client was removed.
+        ClientRemoved = "client.removed",
+        /// An execution was started.
+        ExecutionStarted = "execution.started",
+        /// An execution has finished or failed.
+        ExecutionFinished = "execution.finished",
+        /// An execution was terminated, by somebody or with what it hung on.
+        ExecutionTerminated = "execution.terminated",
         /// Two credentials came with one request, as in cookie tossing.
         CredentialsAmbiguous = "credentials.ambiguous",
         /// The owner gave a session another name, or tried to.

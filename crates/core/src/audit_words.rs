@@ -188,6 +188,15 @@ const fn verbs(action: AuditAction) -> (&'static str, &'static str) {
         AuditAction::PasswordReset => ("reset the password of", "reset the password of"),
         AuditAction::KeyCreated => ("made an API key of", "make an API key of"),
         AuditAction::KeyRevoked => ("revoked an API key of", "revoke an API key of"),
+        AuditAction::ForcedOut => ("logged out", "log out"),
+        AuditAction::ClientRegistered => ("registered a client of", "register a client of"),
+        AuditAction::ClientDisconnected => ("disconnected a client of", "disconnect a client of"),
+        AuditAction::ClientRemoved => ("removed a client of", "remove a client of"),
+        AuditAction::ExecutionStarted => ("started an execution of", "start an execution of"),
+        AuditAction::ExecutionFinished => ("finished an execution of", "finish an execution of"),
+        AuditAction::ExecutionTerminated => {
+            ("terminated an execution of", "terminate an execution of")
+        }
         AuditAction::CredentialsAmbiguous => ("sent two credentials of", "send two credentials of"),
         AuditAction::SessionRenamed => ("renamed a session of", "rename a session of"),
         AuditAction::SessionsExported => ("exported sessions of", "export sessions of"),
@@ -231,6 +240,15 @@ const fn own_verbs(action: AuditAction) -> Option<(&'static str, &'static str)> 
         }
         AuditAction::KeyCreated => Some(("made an API key", "make an API key")),
         AuditAction::KeyRevoked => Some(("revoked an API key", "revoke an API key")),
+        AuditAction::ForcedOut => Some(("logged themselves out", "log themselves out")),
+        AuditAction::ClientRegistered => Some(("registered a client", "register a client")),
+        AuditAction::ClientDisconnected => Some(("disconnected a client", "disconnect a client")),
+        AuditAction::ClientRemoved => Some(("removed a client", "remove a client")),
+        AuditAction::ExecutionStarted => Some(("started an execution", "start an execution")),
+        AuditAction::ExecutionFinished => Some(("finished an execution", "finish an execution")),
+        AuditAction::ExecutionTerminated => {
+            Some(("terminated an execution", "terminate an execution"))
+        }
         AuditAction::SessionRenamed => Some(("renamed a session", "rename a session")),
         AuditAction::SessionsExported => Some(("exported sessions", "export sessions")),
         AuditAction::RoleCreated => Some(("made a role", "make a role")),

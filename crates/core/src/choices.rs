@@ -44,6 +44,8 @@ words!(
         ServerName = "server_name",
         /// The idle timeout that it lives under.
         IdleTimeout = "idle_timeout",
+        /// What runs under it.
+        Executions = "executions",
     }
 );
 
@@ -53,9 +55,9 @@ words!(
 pub struct Columns(u32);
 
 impl Default for Columns {
-    /// The first eight.
+    /// The first eight, and what runs under it.
     fn default() -> Self {
-        Self(0xff)
+        Self(0xff | 1 << Column::Executions as u32)
     }
 }
 

@@ -132,6 +132,22 @@ words!(
         Query = "query",
         /// For how many days.
         Days = "days",
+        /// A program's version.
+        Version = "version",
+        /// A machine.
+        Host = "host",
+        /// A registered client.
+        Client = "client",
+        /// A registration that another one goes on with.
+        Replaces = "replaces",
+        /// What an execution is about.
+        ArtefactId = "artefact_id",
+        /// What kind of thing that is.
+        ArtefactKind = "artefact_kind",
+        /// What set an execution off.
+        Source = "source",
+        /// What an agent calls a command of its own.
+        Run = "run",
         /// What to leave out.
         Except = "except",
         /// What to take in.
@@ -209,6 +225,8 @@ pub enum Error {
     PasswordChangeRequired,
     /// An API key does not do this; a session does.
     NotByKey,
+    /// A connected client's own session does not do this.
+    NotByClient,
     /// The password was last entered too long ago for this.
     ReauthenticationRequired,
     /// Signed in, but not allowed.
@@ -219,6 +237,10 @@ pub enum Error {
     NotFound,
     /// Only active sessions can be ended.
     SessionNotActive,
+    /// The execution is over.
+    ExecutionNotRunning,
+    /// The client's session has ended.
+    ClientNotConnected,
     /// The user has as many sessions as there may be: so many.
     SessionLimit(u32),
     /// The user is signed in from another address, and there may be one only.
@@ -266,11 +288,14 @@ impl Error {
             Self::TooManyAttempts(_) => "too_many_attempts",
             Self::PasswordChangeRequired => "password_change_required",
             Self::NotByKey => "not_by_key",
+            Self::NotByClient => "not_by_client",
             Self::ReauthenticationRequired => "reauthentication_required",
             Self::Forbidden => "forbidden",
             Self::ForeignOrigin => "foreign_origin",
             Self::NotFound => "not_found",
             Self::SessionNotActive => "session_not_active",
+            Self::ExecutionNotRunning => "execution_not_running",
+            Self::ClientNotConnected => "client_not_connected",
             Self::SessionLimit(_) => "session_limit",
             Self::OtherAddress => "other_address",
             Self::PreviewSpent => "preview_spent",
@@ -299,6 +324,7 @@ impl Error {
             Self::Unauthenticated | Self::SignInFailed => 401,
             Self::PasswordChangeRequired
             | Self::NotByKey
+            | Self::NotByClient
             | Self::ReauthenticationRequired
             | Self::Forbidden
             | Self::ForeignOrigin => 403,
@@ -306,6 +332,8 @@ impl Error {
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
             Self::SessionNotActive
+            | Self::ExecutionNotRunning
+            | Self::ClientNotConnected
             | Self::SessionLimit(_)
             | Self::OtherAddress
             | Self::PreviewSpent
@@ -338,6 +366,9 @@ impl fmt::Display for Error {
                 "Your password can be used once only. Change it first, under Security."
             }
             Self::NotByKey => "An API key cannot do this. Sign in and do it in that session.",
+            Self::NotByClient => {
+                "A connected client's session cannot do this."
+            }
             Self::ReauthenticationRequired => {
                 "Enter your password again first, to confirm that it is you. Nothing was changed."
             }
@@ -345,6 +376,8 @@ impl fmt::Display for Error {
             Self::ForeignOrigin => "This request came from another site and was refused.",
             Self::NotFound => "There is nothing here, or it is not yours to see.",
             Self::SessionNotActive => "This session is not active any more.",
+            Self::ExecutionNotRunning => "This execution is over.",
+            Self::ClientNotConnected => "This client is not connected any more.",
             Self::SessionLimit(1) => {
                 return f.write_str(
                     "You are signed in elsewhere, and one session at a time is allowed. Sign out there, or ask an administrator to end it.",
@@ -392,7 +425,7 @@ impl std::error::Error for Error {}
 mod tests {
     use super::*;
 
-    const ALL: [(Error, &str, u16); 29] = [
+    const ALL: [(Error, &str, u16); 32] = [
         (Error::Unauthenticated, "unauthenticated", 401),
         (Error::SignInFailed, "sign_in_failed", 401),
         (Error::TooManyAttempts(7), "too_many_attempts", 429),
@@ -407,6 +440,9 @@ mod tests {
             403,
         ),
         (Error::NotByKey, "not_by_key", 403),
+        (Error::NotByClient, "not_by_client", 403),
+        (Error::ExecutionNotRunning, "execution_not_running", 409),
+        (Error::ClientNotConnected, "client_not_connected", 409),
         (Error::Forbidden, "forbidden", 403),
         (Error::ForeignOrigin, "foreign_origin", 403),
         (Error::NotFound, "not_found", 404),

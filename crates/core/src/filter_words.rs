@@ -42,6 +42,7 @@ pub const fn method(method: Method) -> &'static str {
         Method::Password => "Password",
         Method::SingleSignOn => "Single sign-on",
         Method::OnBehalf => "By an application",
+        Method::ApiKey => "API key",
     }
 }
 

@@ -61,6 +61,16 @@ id!(
     ApiKeyId
 );
 
+id!(
+    /// The id of a registered client.
+    ClientId
+);
+
+id!(
+    /// The id of an execution.
+    ExecutionId
+);
+
 /// The key of a role: a built-in one's word (`session_manager`) or the UUIDv7 of an organisation's own.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

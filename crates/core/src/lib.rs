@@ -10,8 +10,10 @@ pub mod audit_query;
 pub mod audit_words;
 pub mod backend;
 pub mod choices;
+pub mod clients;
 pub mod conditions;
 pub mod error;
+pub mod executions;
 pub mod filter;
 pub mod filter_words;
 pub mod ids;
@@ -40,11 +42,21 @@ pub use audit::{AuditAction, AuditEvent, AuditOutcome};
 pub use audit_query::{AuditQuery, Who};
 pub use backend::{Answer, Backend};
 pub use choices::{Column, Columns, SavedFilter};
+pub use clients::{
+    Client, ClientQuery, ClientSort, ClientSortKey, ClientState, Command, RegisterClient,
+};
 pub use conditions::{Carried, Conditions, Filters, Span};
 pub use error::{Error, Field, Problem};
+pub use executions::{
+    ClientRef, Dispatch, Execution, ExecutionQuery, ExecutionSource, ExecutionState, ForceLogout,
+    RunningExecution, SessionWork, StartExecution,
+};
 pub use filter::{SessionFilter, SessionQuery, SessionSort, ShownFilter, ShownQuery, SortKey};
 pub use filter_words::{FilterNames, FilterWords, ListedSessions};
-pub use ids::{ApiKeyId, EndPreviewId, OrganisationId, RoleKey, SavedFilterId, SessionId, UserId};
+pub use ids::{
+    ApiKeyId, ClientId, EndPreviewId, ExecutionId, OrganisationId, RoleKey, SavedFilterId,
+    SessionId, UserId,
+};
 pub use keys::{ApiKey, CreateKey, KeyCreated, KeyState};
 pub use many::{EndAllScope, EndChoice, EndRun, EndStage};
 pub use page::{Page, PageNumber, PageSize};

@@ -218,7 +218,7 @@ impl NameQuery {
     }
 }
 
-fn place(pairs: &mut Vec<(&str, String)>, page: PageNumber, page_size: PageSize) {
+pub(crate) fn place(pairs: &mut Vec<(&str, String)>, page: PageNumber, page_size: PageSize) {
     if page != PageNumber::default() {
         pairs.push(("page", page.get().to_string()));
     }
@@ -236,7 +236,7 @@ fn truth(text: &str) -> Option<bool> {
 }
 
 // Boxed, as in `rpc.rs`: the bundle holds the reading of an address once.
-fn strictly(
+pub(crate) fn strictly(
     text: &str,
     mut set: impl FnMut(&str, &str) -> Result<(), Problem>,
 ) -> Result<(), QueryError> {
@@ -252,7 +252,7 @@ fn strictly(
     Ok(())
 }
 
-fn leniently(text: &str, mut set: impl FnMut(&str, &str) -> Result<(), Problem>) {
+pub(crate) fn leniently(text: &str, mut set: impl FnMut(&str, &str) -> Result<(), Problem>) {
     let set: &mut dyn FnMut(&str, &str) -> Result<(), Problem> = &mut set;
     for pair in text.strip_prefix('?').unwrap_or(text).split('&') {
         for (name, value) in query::pairs(pair).unwrap_or_default() {
@@ -303,8 +303,16 @@ mod tests {
             "q=a"
         );
         assert_eq!(
-            NameQuery::parse("page_size=20&q=acme").unwrap().to_query(),
-            "q=acme&page_size=20"
+            NameQuery::parse("page_size=20&q=acme&page=4")
+                .unwrap()
+                .to_query(),
+            "q=acme&page=4&page_size=20"
         );
+        assert_eq!(
+            NameQuery::parse_leniently("?q=acme&sort=x").to_query(),
+            "q=acme"
+        );
+        let long = "sort=-name&page_size=50";
+        assert_eq!(UserQuery::parse(long).unwrap().to_query(), long);
     }
 }

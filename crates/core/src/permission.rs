@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident = $bit:literal, $text:literal;)*) => {
         /// One thing that a role can allow. Everybody may see and end their own sessions.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum Permission {
             $($(#[$doc])* #[serde(rename = $text)] $name = $bit,)*
@@ -18,6 +18,17 @@ macro_rules! permissions {
             /// Its name in the API: `sessions.view`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
+            }
+
+            /// The permission with this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|permission| permission.as_str() == name)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for Permission {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                crate::session::read_word(deserializer, Self::from_name)
             }
         }
     };
@@ -69,6 +80,16 @@ impl Permissions {
     pub fn of(list: &[Permission]) -> Self {
         list.iter()
             .fold(Self::default(), |set, permission| set.with(*permission))
+    }
+
+    /// What no built-in role has: programs get it by roles of their own, given by whoever manages roles.
+    pub fn for_programs() -> Self {
+        Self::of(&[
+            Permission::ExecutionsStartFor,
+            Permission::ExecutionsDispatch,
+            Permission::SessionsCreateFor,
+            Permission::SessionsIntrospect,
+        ])
     }
 
     /// This set and one more; `users.manage` brings three others with it.
@@ -179,5 +200,16 @@ mod tests {
     fn a_set_survives_storage_and_unknown_bits_do_not() {
         let set = Permissions::of(&[Permission::AuditView, Permission::SessionsIntrospect]);
         assert_eq!(Permissions::from_bits(set.bits() | 1 << 63), set);
+    }
+
+    #[test]
+    fn a_set_is_written_as_its_names_and_read_again() {
+        let set = Permissions::of(&[Permission::AuditView, Permission::SessionsEnd]);
+        let text = r#"["sessions.end","audit.view"]"#;
+        assert_eq!(serde_json::to_string(&set).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Permissions>(text).unwrap(), set);
+        let listed: Vec<_> = set.iter().collect();
+        assert_eq!(listed, [Permission::SessionsEnd, Permission::AuditView]);
+        assert_eq!(Permissions::for_programs().iter().count(), 4);
     }
 }

@@ -269,4 +269,38 @@ mod tests {
         assert_eq!(Rule::MostSessions.check(0), Ok(0));
         assert_eq!(Rule::IdleTimeout.check(60), Ok(60));
     }
+
+    #[test]
+    fn a_year_is_the_longest_timeout_and_ten_the_longest_memory() {
+        const YEAR: i64 = 31_536_000;
+        for (rule, most) in [
+            (Rule::IdleTimeout, YEAR),
+            (Rule::KeepAbsoluteTimeout, YEAR),
+            (Rule::UnlockAfter, YEAR),
+            (Rule::Retention, 10 * YEAR),
+        ] {
+            assert!(
+                rule.check(most).is_ok() && rule.check(most + 1).is_err(),
+                "{rule:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_rule_says_what_it_is_for() {
+        for rule in Rule::ALL {
+            assert_eq!(rule.is_for_everybody(), *rule == Rule::FailureLimit);
+            let timeout = match rule {
+                Rule::IdleTimeout => Some((false, true)),
+                Rule::AbsoluteTimeout => Some((false, false)),
+                Rule::KeepIdleTimeout => Some((true, true)),
+                Rule::KeepAbsoluteTimeout => Some((true, false)),
+                _ => None,
+            };
+            let found = rule.timeout().map(|timeout| (timeout.keep, timeout.idle));
+            assert_eq!(found, timeout, "{rule:?}");
+        }
+        let off = [value(Rule::OneAddress, 0, PolicySource::Installation)];
+        assert!(!Policy::resolve(|_| 1, &off).is_on(Rule::OneAddress));
+    }
 }

@@ -79,19 +79,23 @@ impl Rights {
     /// Whether they hold all that somebody else has. What everybody has counts as held, though a credential may have been
     /// made without it.
     pub fn cover(self, other: Self) -> bool {
-        self.with_everybodys().has_all(other.permissions)
-            && self.everywhere.has_all(other.everywhere)
+        self.to_give().has_all(other.permissions) && self.everywhere.has_all(other.everywhere)
     }
 
     /// Whether they hold all that a role would give, `users.unlock` included: as a primary role it would
     /// give that too.
     pub fn hold(self, role: Grant) -> bool {
-        self.with_everybodys().has_all(role.permissions)
-            && self.everywhere.has_all(role.everywhere())
+        self.to_give().has_all(role.permissions) && self.everywhere.has_all(role.everywhere())
     }
 
-    fn with_everybodys(self) -> Permissions {
-        self.permissions.with(Permission::ClientsRegister)
+    // What counts as held where it is given or taken. No built-in role has what only programs' roles have, so that
+    // whoever makes roles gives it without having it.
+    fn to_give(self) -> Permissions {
+        let held = self.permissions.with(Permission::ClientsRegister);
+        match self.has(Permission::RolesManage) {
+            true => held.union(Permissions::for_programs()),
+            false => held,
+        }
     }
 }
 
@@ -278,7 +282,7 @@ mod tests {
             ("edit an administrator", edit(&[admin]), [true, true, false, false, false, false, false]),
             ("edit a platform administrator", edit(&[platform]), [true, false, false, false, false, false, false]),
             ("edit a member with platform", edit(&[member, platform]), [true, false, false, false, false, false, true]),
-            ("edit who has more", edit(&[member, dispatcher]), [false; 7]),
+            ("edit a program that dispatches", edit(&[member, dispatcher]), [true, true, true, false, false, false, true]),
             ("govern a member", govern(&[member]), [true, true, true, false, false, true, true]),
             ("govern an administrator", govern(&[admin]), [true, true, false, false, false, false, false]),
             ("govern a platform administrator", govern(&[platform]), [true, false, false, false, false, false, false]),
@@ -289,7 +293,7 @@ mod tests {
             ("make a member an administrator", roles(&[member], &with_admin), [true, true, false, false, false, false, false]),
             ("make a member a platform administrator", roles(&[member], &with_platform), [true, false, false, false, false, false, false]),
             ("take administrator away", roles(&[quality, admin], &with_admin), [true, true, false, false, false, false, false]),
-            ("give what nobody here holds", roles(&[member], &with_dispatch), [false; 7]),
+            ("give what only programs have", roles(&[member], &with_dispatch), [true, true, true, false, false, false, true]),
             ("give a part of what one holds", roles(&[member], &with_auditor), [true, true, true, false, false, false, true]),
             ("create a member", Act::Create { roles: &only_member, plain: true }, [true, true, true, false, false, true, true]),
             ("create a manager", create(&with_manager), [true, true, true, false, false, false, true]),
@@ -297,11 +301,11 @@ mod tests {
             ("create a platform administrator", create(&with_platform), [true, false, false, false, false, false, false]),
             ("make a role", role(None, Some(auditor)), [true, true, true, false, false, false, true]),
             ("make a role that unlocks", role(None, Some(own(&[P::UsersUnlock]))), [true, true, false, false, false, false, false]),
-            ("make a role with more", role(None, Some(dispatcher)), [false; 7]),
-            ("widen a role beyond oneself", role(Some(auditor), Some(own(&[P::AuditView, P::ExecutionsDispatch]))), [false; 7]),
-            ("narrow a role that has more", role(Some(dispatcher), Some(auditor)), [false; 7]),
+            ("make a role for programs", role(None, Some(dispatcher)), [true, true, true, false, false, false, true]),
+            ("widen a role for programs", role(Some(auditor), Some(own(&[P::AuditView, P::ExecutionsDispatch]))), [true, true, true, false, false, false, true]),
+            ("narrow a role for programs", role(Some(dispatcher), Some(auditor)), [true, true, true, false, false, false, true]),
             ("delete a role", role(Some(auditor), None), [true, true, true, false, false, false, true]),
-            ("delete a role that has more", role(Some(dispatcher), None), [false; 7]),
+            ("delete a role for programs", role(Some(dispatcher), None), [true, true, true, false, false, false, true]),
             ("make a role that reaches everywhere", role(None, Some(Grant { reach: Reach::All, ..auditor })), [false; 7]),
             ("edit a built-in role", Act::ManageRole { before: Some(member), after: Some(member), built_in: true, own: false }, [false; 7]),
             ("edit one's own role", Act::ManageRole { before: Some(auditor), after: Some(auditor), built_in: false, own: true }, [false; 7]),

@@ -105,3 +105,24 @@ impl BuiltInRole {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_built_in_role_is_found_by_its_key_and_called_by_its_name() {
+        let expected = [
+            ("platform_administrator", "Platform administrator"),
+            ("administrator", "Administrator"),
+            ("session_manager", "Session manager"),
+            ("quality_manager", "Quality Manager"),
+            ("member", "Member"),
+        ];
+        for (role, (key, name)) in BuiltInRole::ALL.into_iter().zip(expected) {
+            assert_eq!((role.key(), role.name()), (key, name));
+            assert_eq!(BuiltInRole::from_key(key), Some(role));
+        }
+        assert_eq!(BuiltInRole::from_key("owner"), None);
+    }
+}

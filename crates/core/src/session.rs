@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::executions::SessionWork;
 use crate::ids::{SessionId, UserId};
 use crate::time::Timestamp;
 use crate::user::{OrganisationRef, UserRef};
@@ -9,7 +10,7 @@ use crate::user::{OrganisationRef, UserRef};
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum $name {
             $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)*
@@ -29,9 +30,24 @@ macro_rules! words {
                 Self::ALL.iter().copied().find(|value| value.as_str() == name)
             }
         }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::session::read_word(deserializer, Self::from_name)
+            }
+        }
     };
 }
 pub(crate) use words;
+
+/// Reads a word of a closed list. What serde derives for each list takes ten times as much of the bundle.
+pub(crate) fn read_word<'de, D: serde::Deserializer<'de>, T>(
+    deserializer: D,
+    from_name: fn(&str) -> Option<T>,
+) -> Result<T, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    from_name(&word).ok_or_else(|| serde::de::Error::custom("unknown word"))
+}
 
 words!(
     /// What holds the session.
@@ -54,6 +70,8 @@ words!(
         SingleSignOn = "single_sign_on",
         /// An application that signed the user in by itself.
         OnBehalf = "on_behalf",
+        /// A program that registered as a client with an API key.
+        ApiKey = "api_key",
     }
 );
 
@@ -251,9 +269,57 @@ pub struct Session {
     pub idle_timeout_seconds: i64,
     /// True for the session that asks.
     pub current: bool,
+    /// What runs under it. Only lists and single sessions have it, not files and not what knows the caller out of memory.
+    #[serde(
+        default,
+        deserialize_with = "passed_by",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub work: Option<SessionWork>,
+    /// The same as our own pages get it: a fraction of the bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    pub brief: Option<BriefWork>,
 }
 
+// Our own pages are the only ones that read it, and have `brief`.
+fn passed_by<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SessionWork>, D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer).map(|_| None)
+}
+
+/// How many executions show, how many executions and clients stop, and a line for each of the oldest that show.
+pub type BriefWork = (u64, u64, u64, Vec<String>);
+
 impl Session {
+    /// What would stop with it, as a sentence.
+    pub fn stops(&self) -> Option<String> {
+        let (executions, clients) = match (&self.brief, &self.work) {
+            (Some((_, executions, clients, _)), _) => (*executions, *clients),
+            (None, Some(work)) => (work.stops_executions, work.stops_clients),
+            (None, None) => return None,
+        };
+        crate::executions::stops_words(executions, clients)
+    }
+
+    /// Leaves of its work what our own pages need. `started` puts a time into words.
+    pub fn make_brief(&mut self, started: impl Fn(Timestamp) -> String) {
+        let Some(work) = self.work.take() else { return };
+        let line = |one: &crate::executions::RunningExecution| {
+            let (at, id) = (started(one.started_at), one.id.to_string());
+            [&*one.name, &one.artefact_id, &one.client, &at, &id].join(" · ")
+        };
+        let lines = work.executions.iter().map(line).collect();
+        let counts = (
+            work.active_executions,
+            work.stops_executions,
+            work.stops_clients,
+        );
+        self.brief = Some((counts.0, counts.1, counts.2, lines));
+    }
+
     /// Browser and system in one line: "Firefox 144 on Linux".
     pub fn browser_and_system(&self) -> String {
         match (self.browser.is_empty(), self.system.is_empty()) {
@@ -438,5 +504,64 @@ mod tests {
             state_at(&ended, Timestamp(110)),
             Err((Timestamp(150), EndReason::SignedOut))
         );
+    }
+
+    #[test]
+    fn every_end_is_explained_in_a_sentence_of_its_own() {
+        let sentences: std::collections::BTreeSet<_> = EndReason::ALL
+            .iter()
+            .map(|reason| reason.explanation())
+            .collect();
+        assert_eq!(sentences.len(), EndReason::ALL.len());
+        for sentence in sentences {
+            assert!(sentence.len() > 10 && sentence.ends_with('.'), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn browser_and_system_are_one_line() {
+        let nobody = UserRef {
+            id: UserId(uuid::Uuid::nil()),
+            email: String::new(),
+            name: String::new(),
+            service_account: false,
+        };
+        let mut session = Session {
+            id: SessionId(uuid::Uuid::nil()),
+            user: nobody,
+            owner: None,
+            organisation: OrganisationRef {
+                id: crate::ids::OrganisationId(uuid::Uuid::nil()),
+                name: String::new(),
+            },
+            name: String::new(),
+            kind: Kind::Console,
+            method: Method::Password,
+            ip: String::new(),
+            user_agent: String::new(),
+            browser: String::new(),
+            system: String::new(),
+            server_name: String::new(),
+            state: State::Active,
+            ended: None,
+            created_at: Timestamp(0),
+            last_activity_at: Timestamp(0),
+            idle_expires_at: Timestamp(0),
+            absolute_expires_at: Timestamp(0),
+            duration_seconds: 0,
+            idle_timeout_seconds: 0,
+            current: false,
+            work: None,
+            brief: None,
+        };
+        for (browser, system, line) in [
+            ("Firefox 144", "Linux", "Firefox 144 on Linux"),
+            ("curl 8", "", "curl 8"),
+            ("", "Windows 11", "Windows 11"),
+            ("", "", "Unknown"),
+        ] {
+            (session.browser, session.system) = (browser.to_owned(), system.to_owned());
+            assert_eq!(session.browser_and_system(), line);
+        }
     }
 }

@@ -181,11 +181,42 @@ pub struct EndResult {
     pub signed_out: bool,
 }
 
-/// Why the session whose dead token the browser still holds has ended.
+/// Why the session whose dead token the browser or the program still holds has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LastEnd {
     /// Why.
     pub reason: EndReason,
     /// When.
     pub at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{OrganisationId, UserId};
+
+    #[test]
+    fn a_viewer_may_what_their_permissions_say() {
+        let viewer = Viewer {
+            user: UserRef {
+                id: UserId(uuid::Uuid::nil()),
+                email: String::new(),
+                name: String::new(),
+                service_account: false,
+            },
+            organisation: OrganisationRef {
+                id: OrganisationId(uuid::Uuid::nil()),
+                name: String::new(),
+            },
+            role: String::new(),
+            permissions: Permissions::of(&[Permission::AuditView]),
+            reach: Reach::Own,
+            password_change_required: false,
+            time_zone: None,
+            columns: Columns::default(),
+        };
+        assert!(viewer.may(Permission::AuditView));
+        assert!(!viewer.may(Permission::SessionsView));
+    }
 }

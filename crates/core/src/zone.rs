@@ -129,4 +129,19 @@ mod tests {
             assert_eq!(zone.parse_local(text), None, "{text}");
         }
     }
+
+    #[test]
+    fn a_time_of_day_stands_alone() {
+        let at = Timestamp::from_seconds(86_400 + 5 * 3_600 + 7 * 60 + 9);
+        assert_eq!(Zone::utc().time_of_day(at), "05:07:09");
+        assert_eq!(Zone::utc().name, "UTC");
+        // A day after the offset of a minute has changed it is the new one.
+        let zone = Zone {
+            name: "Test".into(),
+            first_offset: 0,
+            transitions: vec![(86_400, 3_600)],
+        };
+        let at = zone.parse_local("1970-01-02T01:30").unwrap();
+        assert_eq!(at, Timestamp::from_seconds(86_400 + 1_800));
+    }
 }

@@ -9,6 +9,7 @@ mod backup;
 mod canary;
 mod client;
 mod clock;
+mod connected;
 mod document;
 mod hostile;
 mod kill;
@@ -75,6 +76,8 @@ enum Proof {
     Readers,
     /// F16: everybody comes back at once, and ends at once.
     Herd,
+    /// Row 39, F16: many connected clients; half of them end, and the others come back after a kill.
+    Clients,
     /// F21: everybody signs in at once.
     SignIns,
     /// F4: the disk is full.
@@ -118,6 +121,7 @@ impl Context {
             Proof::Slow => slow::dawdling(self).await,
             Proof::Readers => storm::ends_among_readers(self).await,
             Proof::Herd => storm::herd(self).await,
+            Proof::Clients => connected::clients(self).await,
             Proof::SignIns => storm::sign_ins(self).await,
             Proof::FullDisk => storage::full_disk(self).await,
             Proof::FailingDisk => storage::failing_disk(self).await,

@@ -110,6 +110,11 @@ impl App {
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let mut jobs = jobs::start(&self.service);
         let upkeep = tokio::spawn(metrics_upkeep());
+        let service = self.service.clone();
+        let stop = async move {
+            stop.await;
+            service.close_streams();
+        };
         let most = usize::try_from(self.settings.max_connections).unwrap_or(usize::MAX);
         http::listener::serve(listener, self.router, most, stop).await;
         upkeep.abort();

@@ -37,6 +37,8 @@ enum Command {
     /// Checks a backup, ends every session that it knows, and puts it in place. Refused while a server runs on the
     /// database. With PostgreSQL run pg_restore first.
     Restore(backup::RestoreArguments),
+    /// Runs a command as an execution and stops it when Rollcall says so, or waits for work.
+    Agent(Box<rollcall_agent::AgentArguments>),
     /// Lists every setting.
     Settings {
         /// As docs/configuration.md.
@@ -72,6 +74,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Restore(arguments) => {
             telemetry::start_quietly();
             in_runtime(backup::restore(arguments))
+        }
+        Command::Agent(arguments) => {
+            return match runtime() {
+                Ok(runtime) => runtime.block_on(rollcall_agent::run(*arguments)),
+                Err(error) => refuse(&error.to_string()),
+            };
         }
         Command::Settings { markdown } => {
             let serve = serve_command();
@@ -170,10 +178,13 @@ fn with_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
 }
 
 fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    runtime()?.block_on(work)
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()?
-        .block_on(work)
+        .build()
 }
 
 fn refuse(words: &str) -> ExitCode {

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use rollcall_core::query::QueryError;
-use rollcall_core::{Error, Field, Problem, Session};
+use rollcall_core::{Error, Field, LastEnd, Problem, Session};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -39,6 +39,10 @@ pub struct ProblemDocument {
     /// The fields that could not be accepted; empty for everything else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// With `unauthenticated`, where the token was a session's: why that has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub ended: Option<LastEnd>,
     /// With `session_limit`, where the user may choose: the sessions that are open, to be named in `end`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<Session>,
@@ -54,6 +58,8 @@ pub struct ApiError {
     pub field: Option<String>,
     /// Sessions to choose from, see `ProblemDocument::sessions`.
     pub sessions: Vec<Session>,
+    /// See `ProblemDocument::ended`.
+    pub ended: Option<LastEnd>,
 }
 
 impl From<Error> for ApiError {
@@ -62,6 +68,7 @@ impl From<Error> for ApiError {
             error,
             field: None,
             sessions: Vec::new(),
+            ended: None,
         }
     }
 }
@@ -73,6 +80,7 @@ impl From<QueryError> for ApiError {
             error: Error::Invalid(field, error.problem),
             field: Some(error.parameter),
             sessions: Vec::new(),
+            ended: None,
         }
     }
 }
@@ -106,6 +114,7 @@ impl ApiError {
             request_id: request_id.to_owned(),
             errors,
             sessions: self.sessions.clone(),
+            ended: self.ended.filter(|_| self.error == Error::Unauthenticated),
         }
     }
 

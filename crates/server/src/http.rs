@@ -26,7 +26,9 @@ mod addresses;
 pub mod assets;
 mod audit;
 mod body;
+mod clients;
 pub mod credentials;
+mod executions;
 mod export;
 mod extract;
 mod headers;
@@ -115,6 +117,9 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/account/sessions/{id}/rename", get(pages::plain))
         .route("/account/security", get(pages::plain))
         .route("/account/keys", get(pages::plain))
+        .route("/clients", get(pages::plain))
+        .route("/clients/{id}", get(pages::plain))
+        .route("/clients/{id}/{act}", get(pages::plain))
         .route("/rpc/{*function}", post(rpc::call))
         // Signing in and out
         .route("/api/v1/sign-in", post(sign_in::sign_in))
@@ -174,6 +179,28 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/api/v1/users/{id}/keys", get(keys::list_of_user))
         .route("/api/v1/keys", get(keys::list).post(keys::create))
         .route("/api/v1/keys/{id}", delete(keys::revoke))
+        .route("/api/v1/users/{id}/force-logout", post(users::force_logout))
+        // Work under a session
+        .route(
+            "/api/v1/clients",
+            get(clients::list).post(clients::register),
+        )
+        .route(
+            "/api/v1/clients/{id}",
+            get(clients::find).delete(clients::remove),
+        )
+        .route("/api/v1/clients/{id}/heartbeat", post(clients::heartbeat))
+        .route("/api/v1/clients/{id}/commands", get(clients::commands))
+        .route("/api/v1/clients/{id}/disconnect", post(clients::disconnect))
+        .route("/api/v1/clients/{id}/dispatch", post(clients::dispatch))
+        .route(
+            "/api/v1/executions",
+            get(executions::list).post(executions::start),
+        )
+        .route(
+            "/api/v1/executions/{id}",
+            get(executions::find).patch(executions::end),
+        )
         .route(
             "/api/v1/throttled-addresses",
             get(addresses::list).delete(addresses::release),
@@ -257,7 +284,7 @@ async fn answer(http: &Shared, asked: &Arc<Asked>, request: Request, next: Next)
         Err(error) => respond::with(error.into()),
         Ok(mut request) => {
             request.extensions_mut().insert(asked.clone());
-            let Some(door) = asked.area.door() else {
+            let Some(door) = asked.door() else {
                 return next.run(request).await;
             };
             let presented = credentials::presented(request.headers());
@@ -268,7 +295,11 @@ async fn answer(http: &Shared, asked: &Arc<Asked>, request: Request, next: Next)
                 let backend = Arc::new(RequestBackend::open(service, facts, presented, door).await);
                 request.extensions_mut().insert(backend.clone());
                 let mut response = next.run(request).await;
-                respond::apply(&backend.effects(), response.headers_mut());
+                let effects = backend.effects();
+                if let Some(error) = response.extensions_mut().get_mut::<ApiError>() {
+                    error.ended = effects.ended;
+                }
+                respond::apply(&effects, response.headers_mut());
                 response
             };
             let work: BoxFuture<'_, Response> = if safe {
@@ -322,6 +353,16 @@ async fn admit(http: &Shared, asked: &Asked, request: Request) -> Result<Request
         return Err(Error::ForeignOrigin);
     }
     body::admit(asked.area, request).await
+}
+
+impl Asked {
+    /// Through which door a request comes; `None` for what is the same for everyone.
+    fn door(&self) -> Option<Door> {
+        match self.area.door() {
+            Some(Door::Api) if clients::is_stream(&self.path) => Some(Door::Quiet),
+            door => door,
+        }
+    }
 }
 
 impl Area {

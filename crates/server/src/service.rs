@@ -13,8 +13,10 @@ pub mod authenticate;
 pub mod cache;
 pub mod caller;
 mod choosing;
+pub mod clients;
 pub mod effects;
 pub mod ending;
+pub mod executions;
 pub mod export;
 pub mod facts;
 pub mod first_start;
@@ -36,6 +38,8 @@ pub mod roles;
 mod saved_filters;
 pub mod sessions;
 pub mod sign_in;
+mod stopping;
+mod streams;
 pub mod throttle;
 pub mod ticket;
 pub mod token;
@@ -170,10 +174,13 @@ struct Inner {
     token_turns: authenticate::TokenTurns,
     zones: zones::Zones,
     handover: handover::Handover,
+    streams: Arc<streams::Streams>,
     reachable: AtomicBool,
     /// How many transactions were committed: what the database did while a probe waited.
     commits: AtomicU64,
     probing: tokio::sync::Mutex<()>,
+    /// Set when the server is about to go: streams close.
+    stopping: AtomicBool,
     /// Ends of many are worked off one after another.
     ending: tokio::sync::Mutex<()>,
 }
@@ -201,8 +208,10 @@ impl Service {
             token_turns: authenticate::TokenTurns::default(),
             zones: zones::Zones::default(),
             handover: handover::Handover::default(),
+            streams: Arc::default(),
             reachable: AtomicBool::new(true),
             commits: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
             probing: tokio::sync::Mutex::new(()),
             ending: tokio::sync::Mutex::new(()),
             config,

@@ -11,6 +11,7 @@ use crate::ui::clock::TimeAgo;
 pub(crate) fn EndFacts(session: Session) -> impl IntoView {
     let whose =
         (!session.current).then(|| format!("{} ({})", session.user.name, session.user.email));
+    let stops = session.stops();
     view! {
         <dl class="facts">
             {whose.map(|whose| view! { <dt>"User"</dt><dd>{whose}</dd> })}
@@ -23,6 +24,7 @@ pub(crate) fn EndFacts(session: Session) -> impl IntoView {
             <dt>"Signed in"</dt>
             <dd><TimeAgo at=session.created_at /></dd>
         </dl>
+        {stops.map(|words| view! { <div class="warn">{words}</div> })}
         {session.current.then(|| view! { <div class="warn">"You will be signed out at once. Save your work first."</div> })}
     }
 }

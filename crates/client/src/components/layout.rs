@@ -58,6 +58,7 @@ pub fn Layout(children: Children) -> impl IntoView {
             <nav class="side" aria-label="Rollcall">
                 <a class="brand" href="/" rel="external"><Glyph icon=Icon::Brand />"Rollcall"</a>
                 {sees_sessions.then(|| view! { <h2>"Who is on"</h2>{item(routes::SESSIONS, Icon::Sessions, "Sessions")} })}
+                {may(Permission::ClientsDisconnect).then(|| item(routes::CLIENTS, Icon::Device, "Clients"))}
                 {sees_users.then(|| view! {
                     <h2>"People"</h2>
                     {item(routes::USERS, Icon::User, "Users")}

@@ -14,7 +14,7 @@ use crate::ui::clock::{ExactTime, TimeAgo};
 use crate::ui::icon::{Glyph, Icon};
 
 /// The columns in their order, and what those are sorted by that have an index to go along.
-pub(crate) const COLUMNS: [(Column, &str, Option<SortKey>); 15] = [
+pub(crate) const COLUMNS: [(Column, &str, Option<SortKey>); 16] = [
     (Column::User, "User", Some(SortKey::User)),
     (Column::Role, "Role", None),
     (Column::Organisation, "Organisation", None),
@@ -36,6 +36,7 @@ pub(crate) const COLUMNS: [(Column, &str, Option<SortKey>); 15] = [
         Some(SortKey::LastActivityAt),
     ),
     (Column::Duration, "Duration", Some(SortKey::Duration)),
+    (Column::Executions, "Executions", None),
     (Column::SessionTime, "Session time", None),
     (Column::IdleTimeout, "Timeout", None),
 ];
@@ -189,14 +190,32 @@ fn row(session: Session, columns: Columns, may_end: bool, end: Callback<Session>
         .filter(|(column, ..)| columns.has(*column))
         .map(|(column, ..)| cell(column, &session))
         .collect_view();
+    let work = columns.has(Column::Executions).then(|| work(&session));
     view! {
         <tr class:mine=session.current>
             {tick}
             {cells}
             <td class="end">{action}</td>
         </tr>
+        {work}
     }
     .into_any()
+}
+
+/// What runs under a session: a row beneath it, which the cell of the count opens.
+fn work(session: &Session) -> Option<AnyView> {
+    let (active, .., lines) = session.brief.clone()?;
+    if lines.is_empty() {
+        return None;
+    }
+    let more = active - lines.len() as u64;
+    let more = (more > 0).then(|| ["and ", &*more.to_string(), " more"].concat());
+    let lines = lines
+        .into_iter()
+        .chain(more)
+        .map(|line| view! { <li>{line}</li> })
+        .collect_view();
+    Some(view! { <tr class="work"><td colspan="17"><ul aria-label="Executions">{lines}</ul></td></tr> }.into_any())
 }
 
 fn cell(column: Column, session: &Session) -> AnyView {
@@ -228,6 +247,14 @@ fn cell(column: Column, session: &Session) -> AnyView {
         Column::Method => plain(filter_words::method(session.method).to_owned()),
         Column::ServerName => plain(session.server_name.clone()),
         Column::Role => plain(session.owner.as_ref().map_or_else(String::new, |owner| owner.role.clone())),
+        Column::Executions => {
+            let count = session.brief.as_ref().map_or(0, |brief| brief.0);
+            let label = format!("{count} executions of {}", session.user.name);
+            match count {
+                0 => plain("0".to_owned()),
+                _ => view! { <td><details><summary aria-label=label>{count}</summary></details></td> }.into_any(),
+            }
+        }
         Column::LastSignIn => {
             let at = session.owner.as_ref().and_then(|owner| owner.last_sign_in_at);
             view! { <td>{at.map(|at| view! { <ExactTime at=at /> })}</td> }.into_any()

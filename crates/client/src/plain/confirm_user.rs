@@ -7,9 +7,8 @@ use rollcall_core::{Error, User};
 
 use super::parts::{backend, counted, failed, part, when_there};
 use super::reauthenticate::{ask as ask_first, is_due};
-use crate::app::use_surroundings;
 use crate::routes;
-use crate::rpc::{DeleteUser, EditUser, EndUserSessions, ResetPassword};
+use crate::rpc::{DeleteUser, EditUser, ResetPassword};
 
 /// What is asked about.
 struct Question {
@@ -45,21 +44,7 @@ fn question(user: &User, act: &str) -> Option<Question> {
             counted(many, "open session", "open sessions")
         ),
     };
-    let own = use_surroundings()
-        .viewer
-        .is_some_and(|viewer| viewer.user.id == user.id);
     Some(match act {
-        "end" => Question {
-            heading: format!("Logout {name}?"),
-            explanation: match own {
-                true => format!("{ends} The one that you are using stays."),
-                false => format!("{ends} Whoever knows the password can sign in again."),
-            },
-            action: EndUserSessions::url(),
-            label: "End all sessions",
-            sensitive: None,
-            fields: &[("go", "true")],
-        },
         "disable" => Question {
             heading: format!("Disable {name}?"),
             explanation: format!(

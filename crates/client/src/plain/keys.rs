@@ -88,7 +88,7 @@ pub(super) fn list(keys: Vec<ApiKey>, here: &str, revokes: bool) -> AnyView {
     };
     view! {
         {question}
-        <section class="panel" aria-label="API keys">{rows}</section>
+        <section class="panel">{rows}</section>
     }
     .into_any()
 }

@@ -181,7 +181,8 @@ fn ticks(ticked: Permissions) -> AnyView {
         .viewer
         .map(|viewer| viewer.permissions)
         .unwrap_or_default();
-    ticks_of(held, ticked)
+    // Whoever makes roles gives what only programs have without having it.
+    ticks_of(held.union(Permissions::for_programs()), ticked)
 }
 
 /// A tick for each of these permissions, with its meaning.

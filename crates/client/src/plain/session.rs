@@ -2,9 +2,10 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use rollcall_core::{Error, Permission, Session, State, words};
+use rollcall_core::{Error, Execution, ExecutionQuery, Permission, Session, State, words};
 
-use super::parts::{backend, may, part, when_there};
+use super::executions;
+use super::parts::{backend, counted, may, part, when_there};
 use crate::components::session_facts::{StateTag, called};
 use crate::routes;
 use crate::ui::clock::{TimeAgo, exact};
@@ -15,18 +16,37 @@ pub(super) fn page() -> AnyView {
         let (id, backend) = (part("id"), backend());
         async move {
             let id = id.parse().map_err(|_| Error::NotFound)?;
-            Ok(facts(&backend?.find_session(id).await?))
+            let backend = backend?;
+            let session = backend.find_session(id).await?;
+            let query = ExecutionQuery {
+                session: Some(id),
+                ..ExecutionQuery::default()
+            };
+            let started = backend.list_executions(query).await?.items;
+            Ok(facts(&session, started))
         }
     })
 }
 
-fn facts(session: &Session) -> AnyView {
+fn facts(session: &Session, started: Vec<Execution>) -> AnyView {
     let title = format!("{}: {}", session.user.name, called(session));
     let may_end = may(Permission::SessionsEnd) || session.current;
     let end = (session.state == State::Active && may_end).then(|| {
         let there = routes::end_session(&session.id.to_string());
         view! { <a class="button danger" href=there><Glyph icon=Icon::Close />"End session"</a> }
     });
+    let others = may(Permission::SessionsEnd) && may(Permission::UsersView) && !session.current;
+    let logout = (session.state == State::Active && others).then(|| {
+        let there = routes::user_act(&session.user.id.to_string(), "end");
+        view! { <a class="button" href=there><Glyph icon=Icon::Door />"Force logout"</a> }
+    });
+    let work = session.work.clone().unwrap_or_default();
+    let shown = work.executions.iter().map(|one| {
+        let words = format!("{} · {}", one.name, one.artefact_id);
+        view! { <li><b>{words}</b>" "<code>{one.id.to_string()}</code>" "{one.client.clone()}" "<TimeAgo at=one.started_at /></li> }
+    });
+    let shown = (work.active_executions > 0)
+        .then(|| view! { <ul class="work">{shown.collect_view()}</ul> });
     let ended = session.ended.clone().map(|ended| {
         let by = ended
             .by
@@ -73,6 +93,7 @@ fn facts(session: &Session) -> AnyView {
             <StateTag session=session.clone() />
             {session.current.then(|| view! { <span class="tag blue">"Current session"</span> })}
             <span class="grow"></span>
+            {logout}
             {end}
         </div>
         <section class="panel">
@@ -90,6 +111,7 @@ fn facts(session: &Session) -> AnyView {
                 <dt>"Created"</dt><dd>{exact(session.created_at)}</dd>
                 <dt>"Last activity"</dt><dd>{exact(session.last_activity_at)}" ("<TimeAgo at=session.last_activity_at />")"</dd>
                 <dt>"Duration"</dt><dd>{words::exactly(session.duration_seconds)}</dd>
+                <dt>"Executions under it"</dt><dd>{counted(work.active_executions, "running", "running")}{shown}</dd>
                 {limits}
                 {ended}
                 {may(Permission::AuditView).then(|| {
@@ -106,6 +128,7 @@ fn facts(session: &Session) -> AnyView {
                 <dt>"Session id"</dt><dd><code class="wrap">{session.id.to_string()}</code></dd>
             </dl>
         </section>
+        {executions::list("Executions that it started", started)}
     }
     .into_any()
 }

@@ -4,11 +4,12 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 use rollcall_core::{
-    ApiKey, Organisation, Page, PageNumber, Permission, Policy, Role, Session, SessionQuery, State,
-    User,
+    ApiKey, Execution, ExecutionQuery, Organisation, Page, PageNumber, Permission, Policy, Role,
+    Session, SessionQuery, State, User,
 };
 
 use super::edit_user::edit_form;
+use super::executions;
 use super::parts::{
     Foot, all, as_of, backend, counted, empty, failed, may, pager, part, search, sees_all,
     state_tags, table, when_there,
@@ -66,6 +67,16 @@ pub(super) fn page() -> AnyView {
             };
             let keys = backend.list_user_keys(id).await?;
             let policy = backend.user_policy(id).await?;
+            let work = match sees_sessions {
+                true => {
+                    let query = ExecutionQuery {
+                        user: Some(id),
+                        ..ExecutionQuery::default()
+                    };
+                    backend.list_executions(query).await?.items
+                }
+                false => Vec::new(),
+            };
             Ok(show(
                 user,
                 password,
@@ -75,7 +86,7 @@ pub(super) fn page() -> AnyView {
                     roles,
                     organisations,
                 },
-                keys,
+                (keys, work),
                 &policy,
             ))
         }
@@ -88,7 +99,7 @@ fn show(
     sessions: Option<Page<Session>>,
     query: SessionQuery,
     choices: Choices,
-    keys: Vec<ApiKey>,
+    (keys, work): (Vec<ApiKey>, Vec<Execution>),
     policy: &Policy,
 ) -> AnyView {
     let now = sessions.as_ref().map(|page| as_of(page.as_of));
@@ -121,6 +132,7 @@ fn show(
         {facts(&user)}
         {acts(&user)}
         {sessions}
+        {executions::list("Executions", work)}
         {edit}
         {keys}
         {applies(policy)}
@@ -193,11 +205,14 @@ fn acts(user: &User) -> AnyView {
             </form>
         }
     });
-    let ends = user.may.end_sessions && user.open_sessions > 0;
+    // Executions may run for somebody who has no session.
+    let ends = user.may.end_sessions;
+    let clients = routes::with_query(routes::CLIENTS, &format!("user={id}"));
     view! {
         <div class="deeds">
             {unlock}
-            {ends.then(|| link("end", "Logout: end all sessions", "button danger"))}
+            {ends.then(|| link("end", "Force logout", "button danger"))}
+            {may(Permission::ClientsDisconnect).then(|| view! { <a class="button" href=clients>"Clients"</a> })}
             {user.may.govern.then(|| link("reset", "Reset password", "button"))}
             {enable}
             {(user.may.govern && user.enabled).then(|| link("disable", "Disable", "button danger"))}

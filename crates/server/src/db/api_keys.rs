@@ -12,6 +12,7 @@ use super::error::DbError;
 use super::life;
 use super::records::Authority;
 use super::sql::{Dialect, Row, Sql};
+use super::stopping::{Stopped, stop_with_key};
 
 const KEY: &str = "k.id AS key_id, k.name AS key_name, k.permissions AS key_permissions, k.created_at AS key_created_at,
     k.expires_at AS key_expires_at, k.last_used_at, k.revoked_at";
@@ -143,14 +144,14 @@ pub async fn note_use(
     Ok(())
 }
 
-/// Revokes a key of this user. False if there is none, or it was revoked already.
+/// Revokes a key of this user, and answers what stopped with it. `None` if there is none, or it was revoked already.
 pub async fn revoke(
     connection: &impl ConnectionTrait,
     owner: UserId,
     id: ApiKeyId,
     now: Timestamp,
     by: UserId,
-) -> Result<bool, DbError> {
+) -> Result<Option<Stopped>, DbError> {
     let mut sql = Sql::new(connection, "UPDATE api_key SET revoked_at = ");
     sql.bind(now.0)
         .push(", revoked_by = ")
@@ -159,7 +160,10 @@ pub async fn revoke(
         .bind(id.0)
         .push(" AND user_id = ")
         .bind(owner.0);
-    Ok(sql.run(connection).await? == 1)
+    match sql.run(connection).await? {
+        0 => Ok(None),
+        _ => stop_with_key(connection, id, now, by).await.map(Some),
+    }
 }
 
 /// Revokes all keys of a user.

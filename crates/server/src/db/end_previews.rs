@@ -14,6 +14,7 @@ use super::life;
 use super::records::{PreviewEnded, PreviewOwner, PreviewRun};
 use super::scope::Scope;
 use super::sql::{Dialect, Row, Sql};
+use super::stopping::{Stopped, stop_with_sessions};
 
 /// How long a preview can be used.
 const PREVIEW: Duration = Duration::from_secs(PREVIEW_SECONDS);
@@ -270,13 +271,13 @@ pub async fn running(connection: &impl ConnectionTrait) -> Result<Vec<PreviewRun
 
 /// Ends those sessions of a part of a run that still live, and removes the part in the same transaction: a crash in
 /// between repeats nothing and leaves out nothing, and neither does somebody who works at the same part. The
-/// places of the part are those after `passed` up to `until`. Answers which sessions it ended.
+/// places of the part are those after `passed` up to `until`. Answers which sessions it ended, and what stopped with them.
 pub async fn end_part(
     connection: &impl ConnectionTrait,
     run: &PreviewRun,
     (passed, until): (i64, i64),
     now: Timestamp,
-) -> Result<Vec<PreviewEnded>, DbError> {
+) -> Result<(Vec<PreviewEnded>, Stopped), DbError> {
     let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "UPDATE session");
     let at = sql.place(now.0);
@@ -346,7 +347,8 @@ pub async fn end_part(
         ))
         .bind(run.id.0);
     count.run(connection).await?;
-    Ok(ended)
+    let stopped = stop_with_sessions(connection, ended.iter().map(|session| session.id)).await?;
+    Ok((ended, stopped))
 }
 
 fn organisation(scope: Scope) -> Option<OrganisationId> {

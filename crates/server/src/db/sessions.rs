@@ -4,7 +4,8 @@
 use rollcall_core::{EndReason, Kind, Method, OrganisationId, SessionId, Timestamp, UserId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
+    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
+    QueryFilter,
 };
 use std::net::Ipv6Addr;
 
@@ -16,6 +17,7 @@ use super::records::{Authority, NewSession, SessionRecord};
 pub use super::records::{EndedRow, LiveRow, Swept, Touch};
 use super::scope::Scope;
 use super::sql::{Dialect, Row, Sql};
+use super::stopping::{Stopped, stop_with_sessions};
 pub use super::sweep::{Due, ended_too_long_ago, purge, settle, sweep_epochs, sweep_expired};
 
 const SESSION: &str = "s.id, s.organisation_id AS session_organisation_id, s.lineage_hash,
@@ -240,7 +242,8 @@ pub async fn renew_lineage(
     Ok(result.rows_affected == 1)
 }
 
-/// Ends a session that lives at `now`. False if it does not: it ended, expired or an epoch ended it.
+/// Ends a session that lives at `now`, and answers what stopped with it. `None` if it does not live: it ended, expired or
+/// an epoch ended it.
 pub async fn end(
     connection: &impl ConnectionTrait,
     id: SessionId,
@@ -248,10 +251,13 @@ pub async fn end(
     reason: EndReason,
     by: Option<UserId>,
     note: Option<&str>,
-) -> Result<bool, DbError> {
+) -> Result<Option<Stopped>, DbError> {
     let mut sql = end_statement(connection, now, reason, by, note);
     sql.push(" AND id = ").bind(id.0);
-    Ok(sql.run(connection).await? == 1)
+    match sql.run(connection).await? {
+        0 => Ok(None),
+        _ => stop_with_sessions(connection, [id]).await.map(Some),
+    }
 }
 
 /// Gives a session that lives at `now` another name. False if it does not live, or is somebody else's.
@@ -279,7 +285,8 @@ pub async fn rename(
     Ok(sql.run(connection).await? == 1)
 }
 
-/// Ends all sessions of a user that live at `now`, but for one, and the sign-in that waits for a choice; answers which.
+/// Ends all sessions of a user that live at `now`, but for one, and the sign-in that waits for a choice; answers which,
+/// and what stopped with them.
 pub async fn end_all_of_user(
     connection: &impl ConnectionTrait,
     user: UserId,
@@ -287,7 +294,7 @@ pub async fn end_all_of_user(
     now: Timestamp,
     reason: EndReason,
     by: Option<UserId>,
-) -> Result<Vec<EndedRow>, DbError> {
+) -> Result<(Vec<EndedRow>, Stopped), DbError> {
     // First, as whoever uses the ticket takes it before any session.
     super::sign_in_tickets::forget(connection, user).await?;
     let mut sql = end_statement(connection, now, reason, by, None);
@@ -297,15 +304,16 @@ pub async fn end_all_of_user(
     }
     sql.push(" RETURNING id, lineage_hash");
     let rows = sql.all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            let row = Row(row);
-            Ok(EndedRow {
-                id: SessionId(row.uuid("id")?),
-                lineage_hash: row.hash("lineage_hash")?,
-            })
+    let ended = rows.iter().map(|row| {
+        let row = Row(row);
+        Ok(EndedRow {
+            id: SessionId(row.uuid("id")?),
+            lineage_hash: row.hash("lineage_hash")?,
         })
-        .collect()
+    });
+    let ended: Vec<EndedRow> = ended.collect::<Result<_, DbErr>>()?;
+    let stopped = stop_with_sessions(connection, ended.iter().map(|row| row.id)).await?;
+    Ok((ended, stopped))
 }
 
 /// Makes everybody who signs this user in take turns, until the transaction ends: what is counted stays true until a

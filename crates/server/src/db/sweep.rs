@@ -7,13 +7,15 @@ use super::error::DbError;
 use super::life;
 use super::records::Swept;
 use super::sql::{Dialect, Row, Sql};
+use super::stopping::{Stopped, stop_with_sessions};
 
-/// Ends up to `limit` sessions that have expired, as of the moment they did, or of an earlier epoch.
+/// Ends up to `limit` sessions that have expired, as of the moment they did, or of an earlier epoch. Answers which, and
+/// what stopped with them.
 pub async fn sweep_expired(
     connection: &impl ConnectionTrait,
     now: Timestamp,
     limit: u64,
-) -> Result<Vec<Swept>, DbError> {
+) -> Result<(Vec<Swept>, Stopped), DbError> {
     let dialect = Dialect::of(connection);
     let mut sql = Sql::new(connection, "");
     let at = sql.place(now.0);
@@ -27,15 +29,17 @@ pub async fn sweep_expired(
     write_ends(&mut sql, dialect, &rows);
     // Activity may have come in between.
     sql.push(&format!(" AND expires_at <= {at}"));
-    answer(sql, connection).await
+    let swept = answer(sql, connection).await?;
+    let stopped = stop_with_sessions(connection, swept.iter().map(|session| session.id)).await?;
+    Ok((swept, stopped))
 }
 
 /// Ends up to `limit` sessions that the epoch of their user, organisation or the installation ended, as
-/// of that epoch. Costs next to nothing where all are settled.
+/// of that epoch. Answers which, and what stopped with them. Costs next to nothing where all are settled.
 pub async fn sweep_epochs(
     connection: &impl ConnectionTrait,
     limit: u64,
-) -> Result<Vec<Swept>, DbError> {
+) -> Result<(Vec<Swept>, Stopped), DbError> {
     let dialect = Dialect::of(connection);
     let [users, organisations, installation] = life::unsettled(dialect);
     let parts = [
@@ -54,7 +58,8 @@ pub async fn sweep_epochs(
         write_ends(&mut sql, dialect, &rows);
         swept.extend(answer(sql, connection).await?);
     }
-    Ok(swept)
+    let stopped = stop_with_sessions(connection, swept.iter().map(|session| session.id)).await?;
+    Ok((swept, stopped))
 }
 
 const FACTS: &str = "s.number AS n, s.created_at AS c, s.idle_expires_at AS idle, s.absolute_expires_at AS absolute,

@@ -42,6 +42,28 @@ impl Deref for SignedIn {
     }
 }
 
+/// As `SignedIn`, for what a connected client does by its own session, too.
+pub(super) struct AtWork(Arc<RequestBackend>);
+
+impl FromRequestParts<Shared> for AtWork {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, ApiError> {
+        let backend = parts.extensions.get::<Arc<RequestBackend>>().cloned();
+        let backend = backend.ok_or(Error::Internal)?;
+        backend.at_work()?;
+        Ok(Self(backend))
+    }
+}
+
+impl Deref for AtWork {
+    type Target = RequestBackend;
+
+    fn deref(&self) -> &RequestBackend {
+        &self.0
+    }
+}
+
 /// The id in the path. What is no id does not exist.
 pub(super) struct Id<T>(pub(super) T);
 

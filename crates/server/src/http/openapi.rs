@@ -8,8 +8,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use rollcall_core::{
-    AuditAction, AuditOutcome, Column, EndReason, KeyState, Kind, Method, Permission, Rule, State,
-    Timestamp, UserState,
+    AuditAction, AuditOutcome, ClientState, Column, EndReason, ExecutionSource, ExecutionState,
+    KeyState, Kind, Method, Permission, Rule, State, Timestamp, UserState,
 };
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -18,8 +18,8 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    addresses, audit, credentials, export, keys, many, me, operations, organisations, policy,
-    roles, saved_filters, sessions, sign_in, user_requests, users,
+    addresses, audit, clients, credentials, executions, export, keys, many, me, operations,
+    organisations, policy, roles, saved_filters, sessions, sign_in, user_requests, users,
 };
 use crate::error::{FieldError, ProblemDocument};
 
@@ -43,7 +43,10 @@ use crate::error::{FieldError, ProblemDocument};
         users::list, users::create, users::find, users::edit, users::remove, users::reset_password, users::unlock,
         addresses::list, addresses::release,
         keys::list, keys::create, keys::revoke, keys::list_of_user,
-        users::list_sessions, users::end_sessions,
+        clients::list, clients::register, clients::find, clients::remove, clients::heartbeat, clients::commands,
+        clients::disconnect, clients::dispatch,
+        executions::list, executions::start, executions::find, executions::end,
+        users::list_sessions, users::end_sessions, users::force_logout,
         roles::list, roles::create, roles::find, roles::edit, roles::remove,
         organisations::list, organisations::create, organisations::find, organisations::edit,
         audit::list,
@@ -52,7 +55,7 @@ use crate::error::{FieldError, ProblemDocument};
     ),
     tags(
         (name = "Signing in"), (name = "My account"), (name = "Sessions"), (name = "Users"), (name = "Roles"),
-        (name = "Organisations"), (name = "API keys"), (name = "Policy"), (name = "Audit"),
+        (name = "Organisations"), (name = "API keys"), (name = "Clients"), (name = "Executions"), (name = "Policy"), (name = "Audit"),
         (name = "Rediacc", description = "The calls of Rediacc's console, with its field names"),
         (name = "Operations"),
     ),
@@ -121,6 +124,24 @@ impl Modify for Words {
         set(
             "KeyState",
             KeyState::ALL.iter().map(|word| word.as_str()).collect(),
+        );
+        set(
+            "ClientState",
+            ClientState::ALL.iter().map(|word| word.as_str()).collect(),
+        );
+        set(
+            "ExecutionState",
+            ExecutionState::ALL
+                .iter()
+                .map(|word| word.as_str())
+                .collect(),
+        );
+        set(
+            "ExecutionSource",
+            ExecutionSource::ALL
+                .iter()
+                .map(|word| word.as_str())
+                .collect(),
         );
         set("Rule", Rule::ALL.iter().map(|word| word.as_str()).collect());
         set(

@@ -48,10 +48,14 @@ pub(super) async fn page(known: Known, request: Request) -> Response {
 
 /// A page without scripts: rendered here, and nowhere else.
 pub(super) async fn plain(known: Known, parameters: RawPathParams, request: Request) -> Response {
-    let of_users = request.uri().path().starts_with("/users/");
+    let path = request.uri().path();
+    let acts: &[&str] = match () {
+        () if path.starts_with("/users/") => &rollcall_client::USER_ACTS,
+        () if path.starts_with("/clients/") => &rollcall_client::CLIENT_ACTS,
+        () => &["disable", "end"],
+    };
     let named = parameters.iter().all(|(name, text)| match name {
-        "act" if !of_users => matches!(text, "disable" | "end"),
-        "act" => rollcall_client::USER_ACTS.contains(&text),
+        "act" => acts.contains(&text),
         "key" => text.parse::<RoleKey>().is_ok(),
         // Ids of users, sessions and previews look the same. What is no id names nothing.
         _ => text.parse::<UserId>().is_ok(),

@@ -2,11 +2,13 @@
 
 use axum::response::Response;
 use rollcall_core::{
-    Backend, CreateUser, EditUser, Page, PeopleBackend, Session, SessionQuery, User, UserCreated,
-    UserId, UserQuery,
+    Backend, CreateUser, EditUser, ForceLogout, Page, PeopleBackend, Session, SessionQuery, User,
+    UserCreated, UserId, UserQuery, WorkBackend,
 };
+use serde::Deserialize;
+use utoipa::ToSchema;
 
-use super::extract::{Asking, Body, Id, NoParameters, Parameters, SignedIn, switch};
+use super::extract::{Asking, Body, Id, NoParameters, OptionalBody, Parameters, SignedIn, switch};
 use super::openapi::parameters::{PageParameters, UserListParameters, UserSessionParameters};
 use super::respond::{Created, Json, done};
 use crate::error::{ApiError, ProblemDocument};
@@ -169,6 +171,36 @@ pub(super) async fn list_sessions(
 ) -> Result<Json<Page<Session>>, ApiError> {
     let query = SessionQuery::parse(&parameters.0)?;
     Ok(Json(asking.list_user_sessions(id, query).await?))
+}
+
+/// What a force logout takes.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ForceLogoutRequest {
+    /// Why, at most 200 characters; kept in the audit trail.
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    reason: Option<String>,
+}
+
+/// Ends all sessions, executions and clients of a user at once, whoever started what runs on their behalf. The caller's
+/// own session is among them where it is one. Needs `sessions.end`.
+#[utoipa::path(
+    post, path = "/api/v1/users/{id}/force-logout", tag = "Users", request_body(content = Option<ForceLogoutRequest>),
+    params(("id" = UserId, Path, description = "The user")),
+    responses(
+        (status = 200, description = "Logged out; with the executions that were terminated, if there were any", body = ForceLogout),
+        (status = 400, description = "A field cannot be accepted", body = ProblemDocument),
+        (status = 403, description = "Not permitted", body = ProblemDocument),
+        (status = 404, description = "Unknown, or another organisation's", body = ProblemDocument),
+    )
+)]
+pub(super) async fn force_logout(
+    asking: SignedIn,
+    Id(id): Id<UserId>,
+    _: NoParameters,
+    OptionalBody(request): OptionalBody<ForceLogoutRequest>,
+) -> Result<Json<ForceLogout>, ApiError> {
+    Ok(Json(asking.force_logout(id, request.reason).await?))
 }
 
 /// Ends all sessions of a user. The caller's own current one only with `include=current`. Needs

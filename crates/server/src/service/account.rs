@@ -13,6 +13,7 @@ use super::names::checked_name;
 use super::password::Password;
 use super::reauthentication::presented;
 use super::sign_in::{Attempt, LONGEST_SESSION_NAME};
+use super::stopping::with_stopped;
 use super::token::Token;
 use crate::db;
 use crate::db::audit::AuditRecord;
@@ -111,7 +112,7 @@ impl Service {
                         return Err(db::DbError::Refused(Error::Unauthenticated));
                     }
                     db::attempts::give_back(tx, &attempt.key).await?;
-                    let others = db::sessions::end_all_of_user(
+                    let (others, stopped) = db::sessions::end_all_of_user(
                         tx,
                         user,
                         Some(session),
@@ -120,24 +121,22 @@ impl Service {
                         Some(user),
                     )
                     .await?;
+                    let record = record.with(format!("{} other sessions ended", others.len()));
                     trail
-                        .append(
-                            tx,
-                            &record.with(format!("{} other sessions ended", others.len())),
-                        )
+                        .append_all(tx, &with_stopped(record, &stopped))
                         .await?;
-                    Ok(others)
+                    Ok((others, stopped))
                 })
             },
-            move |service, others| {
+            move |service, (others, stopped)| {
                 // The old lineage is nobody's now: its token answers 401 without a theft alarm.
-                service.inner.cache.ended(old_lineage);
-                service.ended_many(others, EndReason::PasswordChanged);
+                service.session_ended(old_lineage);
+                service.ended_many(others, EndReason::PasswordChanged, stopped);
                 service.inner.cache.authority_changed();
             },
         )
-        .await?;
-        Ok(token)
+        .await
+        .map(|_| token)
     }
 
     /// Gives one of the caller's own active sessions another name; those of others do not exist here.

@@ -20,6 +20,7 @@ use super::caller::{Caller, KeyInUse};
 use super::ending::ended_one;
 use super::facts::RequestFacts;
 use super::key_secret::KeySecret;
+use super::stopping::with_stopped;
 use super::token::Token;
 use crate::db::{self, Authority, DbError};
 
@@ -312,19 +313,18 @@ impl Service {
             .write_then(
                 move |tx, trail| {
                     Box::pin(async move {
-                        let ended =
-                            db::sessions::end(tx, id, now, EndReason::TokenReuse, None, None)
-                                .await?;
-                        if ended {
-                            trail.append(tx, &record).await?;
+                        let reason = EndReason::TokenReuse;
+                        let stopped = db::sessions::end(tx, id, now, reason, None, None).await?;
+                        if let Some(stopped) = &stopped {
+                            trail.append_all(tx, &with_stopped(record, stopped)).await?;
                         }
-                        Ok(ended)
+                        Ok(stopped)
                     })
                 },
                 ended_one(*key, EndReason::TokenReuse),
             )
             .await?;
-        if ended {
+        if ended.is_some() {
             tracing::warn!(session.id = %id, "a retired token was presented; its session was ended");
         }
         Ok(())

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use rollcall_core::rights::Somebody;
 use rollcall_core::role::Reach;
 use rollcall_core::{
-    ApiKey, Error, OrganisationId, Permission, Permissions, Profile, RoleKey, SessionId, UserId,
-    Viewer,
+    ApiKey, Error, Kind, OrganisationId, Permission, Permissions, Profile, Rights, RoleKey,
+    SessionId, UserId, Viewer,
 };
 
 use super::cache::CachedSession;
 use crate::db::Scope;
+use crate::db::clients::Parent;
 use crate::db::records::Authority;
 
 /// Whoever holds one is signed in: by a live session, or by an API key that is good.
@@ -63,6 +64,19 @@ impl Caller {
         }
     }
 
+    /// Whether a connected client asks, by its own session.
+    pub fn is_client(&self) -> bool {
+        matches!(&self.credential, Credential::Session(session) if session.record.kind == Kind::Client)
+    }
+
+    /// What the caller has shown: what is begun with it hangs on it.
+    pub(super) fn parent(&self) -> Parent {
+        match &self.credential {
+            Credential::Session(session) => Parent::Session(session.record.id),
+            Credential::Key(key) => Parent::Key(key.record.id),
+        }
+    }
+
     /// The API key that asks, if it is one.
     pub(super) fn key(&self) -> Option<&KeyInUse> {
         match &self.credential {
@@ -108,7 +122,18 @@ impl Caller {
 
     /// What the caller may do; nothing but their own account until a one-time password is changed.
     pub fn permissions(&self) -> Permissions {
-        self.authority().permissions()
+        match self.is_client() {
+            true => Permissions::default(),
+            false => self.authority().permissions(),
+        }
+    }
+
+    // A client's session has none of its user's rights: whoever registered it may have had few.
+    fn rights(&self) -> Rights {
+        match self.is_client() {
+            true => Rights::default(),
+            false => self.authority().rights,
+        }
     }
 
     /// True until a one-time password is changed.
@@ -120,7 +145,7 @@ impl Caller {
     pub fn somebody(&self) -> Somebody {
         Somebody {
             id: self.user_id(),
-            rights: self.authority().rights,
+            rights: self.rights(),
         }
     }
 
@@ -131,7 +156,7 @@ impl Caller {
 
     /// How far this permission of the caller reaches; `Forbidden` without it.
     pub fn authorise(&self, permission: Permission) -> Result<Scope, Error> {
-        match self.authority().rights.reach_of(permission) {
+        match self.rights().reach_of(permission) {
             Some(Reach::All) => Ok(Scope::All),
             Some(Reach::Own) => Ok(Scope::Organisation(self.organisation_id())),
             None => Err(Error::Forbidden),
@@ -151,7 +176,7 @@ impl Caller {
             user: authority.user.clone(),
             organisation: authority.organisation.clone(),
             role: authority.role_name.clone(),
-            permissions: authority.permissions(),
+            permissions: self.permissions(),
             reach: authority.reach(),
             password_change_required: authority.password_change_required,
             time_zone: authority.time_zone.clone(),

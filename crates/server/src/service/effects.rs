@@ -1,6 +1,6 @@
 //! What an answer must carry besides its body: collected while a request is worked on, written down by the HTTP layer.
 
-use rollcall_core::{Error, Session};
+use rollcall_core::{Error, LastEnd, Session};
 
 use super::ticket::Ticket;
 use super::token::Token;
@@ -52,6 +52,8 @@ pub struct Effects {
     pub clear_site_data: bool,
     /// The sessions to choose from, where a sign-in found no room and its user may end one.
     pub choice: Vec<Session>,
+    /// Why the session has ended whose dead token a program sent.
+    pub ended: Option<LastEnd>,
     /// The first error that a call answered: the status of a page or a server function.
     pub error: Option<Error>,
     /// Where to send the browser.

@@ -10,9 +10,11 @@ use super::Service;
 use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
+use super::stopping::with_stopped;
 use crate::db;
 use crate::db::audit::AuditRecord;
 use crate::db::sessions::EndedRow;
+use crate::db::stopping::Stopped;
 
 /// The longest reason that an administrator can give, in characters.
 pub const LONGEST_NOTE: u32 = 200;
@@ -78,13 +80,18 @@ impl Service {
             .write_then(
                 move |tx, trail| {
                     Box::pin(async move {
-                        let ended =
-                            db::sessions::end(tx, id, now, reason, Some(by), note.as_deref())
-                                .await?;
-                        trail
-                            .append(tx, if ended { &success } else { &failure })
-                            .await?;
-                        Ok(ended)
+                        let note = note.as_deref();
+                        let stopped =
+                            db::sessions::end(tx, id, now, reason, Some(by), note).await?;
+                        match &stopped {
+                            Some(stopped) => {
+                                trail
+                                    .append_all(tx, &with_stopped(success, stopped))
+                                    .await?
+                            }
+                            None => trail.append(tx, &failure).await?,
+                        }
+                        Ok(stopped)
                     })
                 },
                 ended_one(record.lineage_hash, reason),
@@ -104,7 +111,7 @@ impl Service {
                 return Err(error);
             }
         };
-        if !ended {
+        if ended.is_none() {
             return Err(Error::SessionNotActive);
         }
         Ok(EndResult {
@@ -236,13 +243,12 @@ impl Service {
         self.write_then(
             move |tx, trail| {
                 Box::pin(async move {
-                    let ended =
-                        db::sessions::end(tx, id, now, EndReason::SignedOut, Some(user), None)
-                            .await?;
-                    if ended {
-                        trail.append(tx, &record).await?;
+                    let reason = EndReason::SignedOut;
+                    let stopped = db::sessions::end(tx, id, now, reason, Some(user), None).await?;
+                    if let Some(stopped) = &stopped {
+                        trail.append_all(tx, &with_stopped(record, stopped)).await?;
                     }
-                    Ok(ended)
+                    Ok(stopped)
                 })
             },
             ended_one(lineage, EndReason::SignedOut),
@@ -262,38 +268,39 @@ impl Service {
     ) -> Result<u64, Error> {
         self.flush_activity().await?;
         let now = self.now();
-        let ended = self
+        let (ended, _) = self
             .write_then(
                 move |tx, trail| {
                     Box::pin(async move {
-                        let ended =
+                        let (ended, stopped) =
                             db::sessions::end_all_of_user(tx, user, except, now, reason, by)
                                 .await?;
-                        trail
-                            .append(
-                                tx,
-                                &about.with(format!(
-                                    "{}: {} sessions",
-                                    reason.as_str(),
-                                    ended.len()
-                                )),
-                            )
-                            .await?;
-                        Ok(ended)
+                        let about =
+                            about.with(format!("{}: {} sessions", reason.as_str(), ended.len()));
+                        trail.append_all(tx, &with_stopped(about, &stopped)).await?;
+                        Ok((ended, stopped))
                     })
                 },
-                move |service, ended| service.ended_many(ended, reason),
+                move |service, (ended, stopped)| service.ended_many(ended, reason, stopped),
             )
             .await?;
         Ok(ended.len() as u64)
     }
 
-    /// After the commit: tells the cache and the metrics which sessions have ended.
-    pub(super) fn ended_many(&self, ended: &[EndedRow], reason: EndReason) {
+    /// After the commit: tells the cache and the metrics which sessions have ended, and whoever has to know what stopped
+    /// with them.
+    pub(super) fn ended_many(&self, ended: &[EndedRow], reason: EndReason, stopped: &Stopped) {
         for session in ended {
-            self.inner.cache.ended(session.lineage_hash);
+            self.session_ended(session.lineage_hash);
         }
         count_end(reason, ended.len() as u64);
+        self.tell_stopped(stopped);
+    }
+
+    /// After the commit: no copy in memory says any more that this session lives, and its stream closes.
+    pub(super) fn session_ended(&self, lineage_hash: [u8; 32]) {
+        self.inner.cache.ended(lineage_hash);
+        self.inner.streams.session_ended(&lineage_hash);
     }
 
     /// Writes an event on its own, for an attempt that changed nothing. Its failure is in the log; the
@@ -336,14 +343,17 @@ impl Service {
     }
 }
 
-/// What follows from a commit that ended one session, or found it ended: true if it did.
+/// What follows from a commit that ended one session, with what stopped with it, or found it ended.
 pub(super) fn ended_one(
     lineage: [u8; 32],
     reason: EndReason,
-) -> impl FnOnce(&Service, &bool) + Send + 'static {
-    move |service, ended| {
-        service.inner.cache.ended(lineage);
-        count_end(reason, u64::from(*ended));
+) -> impl FnOnce(&Service, &Option<Stopped>) + Send + 'static {
+    move |service, stopped| {
+        service.session_ended(lineage);
+        if let Some(stopped) = stopped {
+            count_end(reason, 1);
+            service.tell_stopped(stopped);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::caller::Caller;
 use super::facts::RequestFacts;
 use super::key_secret::KeySecret;
 use super::names::checked_name;
+use super::stopping::with_stopped;
 use crate::clock::uuid_v7;
 use crate::db::{self, DbError};
 
@@ -145,16 +146,21 @@ impl Service {
             .to(&owner.user, owner.organisation.id)
             .with(key.name.clone());
         let (owner, by) = (owner.user.id, caller.user_id());
-        self.write(move |tx, trail| {
-            Box::pin(async move {
-                // Twice is as good as once.
-                if db::api_keys::revoke(tx, owner, id, now, by).await? {
-                    trail.append(tx, &record).await?;
-                }
-                Ok::<_, DbError>(())
-            })
-        })
+        self.write_then(
+            move |tx, trail| {
+                Box::pin(async move {
+                    // Twice is as good as once.
+                    let stopped = db::api_keys::revoke(tx, owner, id, now, by).await?;
+                    if let Some(stopped) = &stopped {
+                        trail.append_all(tx, &with_stopped(record, stopped)).await?;
+                    }
+                    Ok::<_, DbError>(stopped.unwrap_or_default())
+                })
+            },
+            |service, stopped| service.tell_stopped(stopped),
+        )
         .await
+        .map(|_| ())
     }
 
     /// The secret of a key that this session has made, if nobody has seen it yet.

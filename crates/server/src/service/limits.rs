@@ -13,7 +13,9 @@ use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::{RequestFacts, network_of};
 use super::sign_in::user_ref;
+use super::stopping::with_stopped;
 use crate::db::records::{AuditRecord, EndedRow, LiveRow, UserRecord};
+use crate::db::stopping::Stopped;
 use crate::db::{self, DbError};
 
 /// What a sign-in has to find room for.
@@ -115,24 +117,26 @@ impl Room {
         Ok(Ok(leaving))
     }
 
-    /// Ends them. Answers which, and the events about it.
+    /// Ends them. Answers which, what stopped with them, and the events about it.
     pub(super) async fn make(
         self,
         tx: &DatabaseTransaction,
         leaving: Vec<LiveRow>,
-    ) -> Result<(Vec<EndedRow>, Vec<AuditRecord>), DbError> {
-        let (mut ended, mut events) = (Vec::new(), Vec::new());
+    ) -> Result<(Vec<EndedRow>, Stopped, Vec<AuditRecord>), DbError> {
+        let (mut ended, mut all, mut events) = (Vec::new(), Stopped::default(), Vec::new());
         for row in leaving {
             let (by, reason) = (Some(self.user), EndReason::Limit);
-            if db::sessions::end(tx, row.id, self.now, reason, by, None).await? {
-                events.push(self.ended.clone().on(row.id));
+            let stopped = db::sessions::end(tx, row.id, self.now, reason, by, None).await?;
+            if let Some(stopped) = stopped {
+                events.extend(with_stopped(self.ended.clone().on(row.id), &stopped));
+                all.extend(stopped);
                 ended.push(EndedRow {
                     id: row.id,
                     lineage_hash: row.lineage_hash,
                 });
             }
         }
-        Ok((ended, events))
+        Ok((ended, all, events))
     }
 
     fn is_elsewhere(&self, row: &LiveRow) -> bool {

@@ -15,6 +15,7 @@ use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::ending::{checked_note, count_end};
 use super::facts::RequestFacts;
+use super::stopping::stopped_events;
 use crate::clock::uuid_v7;
 use crate::db::audit::AuditRecord;
 use crate::db::records::{PreviewEnded, PreviewOwner, PreviewRun};
@@ -165,24 +166,28 @@ impl Service {
         self.write_part_then(
             move |tx, trail| {
                 Box::pin(async move {
-                    let ended = db::end_previews::end_part(tx, &run, part, now).await?;
-                    let events: Vec<_> = ended
+                    let (ended, stopped) = db::end_previews::end_part(tx, &run, part, now).await?;
+                    let mut events: Vec<_> = ended
                         .iter()
                         .map(|session| ended_event(&run, session, now))
                         .collect();
+                    if let Some(like) = events.first() {
+                        events.extend(stopped_events(like, &stopped));
+                    }
                     trail.append_all(tx, &events).await?;
-                    Ok(ended)
+                    Ok((ended, stopped))
                 })
             },
-            |service, ended| {
+            |service, (ended, stopped)| {
                 for session in ended {
-                    service.inner.cache.ended(session.lineage_hash);
+                    service.session_ended(session.lineage_hash);
                     count_end(session.reason, 1);
                 }
+                service.tell_stopped(stopped);
             },
         )
-        .await?;
-        Ok(())
+        .await
+        .map(|_| ())
     }
 
     /// Ends everything of a user, an organisation or the installation by one row, however many sessions that is.
@@ -275,13 +280,7 @@ impl Service {
                         Ok(ended)
                     })
                 },
-                |service, _| {
-                    // What is in memory is compared with the epochs anew.
-                    service.inner.cache.authority_changed();
-                    // Lists are slower while rows have not followed; a failure is in the log, and the next sweep goes on.
-                    let sweeper = service.clone();
-                    tokio::spawn(async move { sweeper.sweep().await });
-                },
+                |service, _| service.epoch_set(),
             )
             .await?;
         Ok(EndResult {

@@ -18,6 +18,22 @@ pub(super) fn checked_name(text: &str, longest: u32) -> Result<String, Error> {
     Err(Error::Invalid(Field::Name, problem))
 }
 
+/// A short text that may be left out, kept in the same form.
+pub(super) fn checked_text(text: &str, longest: u32, field: Field) -> Result<String, Error> {
+    match text.trim() {
+        "" => Ok(String::new()),
+        given => required_text(given, longest, field),
+    }
+}
+
+/// The same where it must be given.
+pub(super) fn required_text(text: &str, longest: u32, field: Field) -> Result<String, Error> {
+    checked_name(text, longest).map_err(|error| match error {
+        Error::Invalid(_, problem) => Error::Invalid(field, problem),
+        other => other,
+    })
+}
+
 /// The same where a name may be left out.
 pub(super) fn name_if_given(text: &str, longest: u32) -> Result<Option<String>, Error> {
     match text.trim() {

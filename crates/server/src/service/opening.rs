@@ -1,8 +1,8 @@
 //! Opening a session for somebody who has proven who they are.
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, EndReason, Error, Kind, Leaving, Method, Policy, Session, SessionId,
-    Timestamp,
+    AuditAction, AuditOutcome, EndReason, Error, Kind, Leaving, Method, OrganisationId, Policy,
+    Session, SessionId, Timestamp, UserId,
 };
 
 use super::audit::{Describe, event};
@@ -14,12 +14,14 @@ use super::facts::RequestFacts;
 use super::limits::Room;
 use super::password::Password;
 use super::sign_in::{count_sign_in, user_ref};
+use super::stopping::with_stopped;
 use super::ticket::Ticket;
 use super::token::Token;
-use super::{Service, user_agent};
+use super::{Service, Timeouts, user_agent};
 use crate::clock::uuid_v7;
 use crate::db;
 use crate::db::records::{AuditRecord, SessionRecord, UserRecord};
+use crate::db::stopping::Stopped;
 
 /// The session that somebody signs in for.
 pub(super) struct Wanted {
@@ -75,7 +77,9 @@ impl Service {
                     .map(|ticket| ticket_for(ticket, user, &wanted, now)),
             ),
         };
-        let record = self.new_session(user, &token, wanted, policy, facts, now);
+        let timeouts = self.timeouts_for(policy, wanted.kind, wanted.keep);
+        let owner = (user.id, user.organisation_id);
+        let record = self.new_session(owner, &token, wanted, timeouts, facts, now);
         let (id, user_id) = (record.id, user.id);
         let person = user_ref(user);
         let by_user = |action| {
@@ -121,7 +125,7 @@ impl Service {
             .and_then(|caller| caller.session().ok())
             .map(|session| session.record.lineage_hash);
         let refused = by_user(AuditAction::SignIn);
-        let (signed, _) = self
+        let (signed, ..) = self
             .write_then(
                 move |tx, trail| {
                     Box::pin(async move {
@@ -138,7 +142,7 @@ impl Service {
                                     ..refused.with(error.code())
                                 };
                                 trail.append(tx, &refused).await?;
-                                return Ok((Err(error), Vec::new()));
+                                return Ok((Err(error), Vec::new(), Stopped::default()));
                             }
                         };
                         if let Some(hash) = &used
@@ -155,20 +159,22 @@ impl Service {
                         }
                         db::attempts::give_back(tx, &key).await?;
                         db::sessions::insert(tx, &stored, &compared.email).await?;
-                        let (made, mut events) = room.make(tx, leaving).await?;
+                        let (made, stopped, mut events) = room.make(tx, leaving).await?;
                         events.extend([signed_in, created]);
-                        let mut ended = false;
+                        let mut ended = None;
                         if let Some((old, record)) = replaced {
                             let (by, reason) = (Some(user_id), EndReason::Replaced);
                             ended = db::sessions::end(tx, old, now, reason, by, None).await?;
-                            events.extend(ended.then_some(record));
+                            if let Some(stopped) = &ended {
+                                events.extend(with_stopped(record, stopped));
+                            }
                         }
                         trail.append_all(tx, &events).await?;
-                        Ok((Ok(ended), made))
+                        Ok((Ok(ended), made, stopped))
                     })
                 },
-                move |service, (signed, made)| {
-                    service.ended_many(made, EndReason::Limit);
+                move |service, (signed, made, stopped)| {
+                    service.ended_many(made, EndReason::Limit, stopped);
                     if let (Some(lineage), Ok(ended)) = (old_lineage, signed) {
                         ended_one(lineage, EndReason::Replaced)(service, ended);
                     }
@@ -181,12 +187,12 @@ impl Service {
         Ok((session, token))
     }
 
-    fn new_session(
+    pub(super) fn new_session(
         &self,
-        user: &UserRecord,
+        (user_id, organisation_id): (UserId, OrganisationId),
         token: &Token,
         wanted: Wanted,
-        policy: &Policy,
+        timeouts: Timeouts,
         facts: &RequestFacts,
         now: Timestamp,
     ) -> SessionRecord {
@@ -194,14 +200,13 @@ impl Service {
             name, kind, keep, ..
         } = wanted;
         let agent = user_agent::parse(&facts.user_agent);
-        let timeouts = self.timeouts_for(policy, kind, keep);
         let idle_timeout_seconds = i64::try_from(timeouts.idle.as_secs()).unwrap_or(i64::MAX);
         let mut rotation_key = [0; 32];
         self.random().fill(&mut rotation_key);
         SessionRecord {
             id: SessionId(uuid_v7(self.random(), now)),
-            user_id: user.id,
-            organisation_id: user.organisation_id,
+            user_id,
+            organisation_id,
             lineage_hash: token.lineage_hash(),
             secret_hash: token.secret_hash(),
             rotation_key,

@@ -155,7 +155,7 @@ impl Service {
                         trail.append(tx, &AuditRecord { action, ..about }).await
                     })
                 },
-                |service, ()| service.inner.cache.authority_changed(),
+                |service, ()| service.epoch_set(),
             )
             .await;
         self.note_refusal(caller, attempt, &result).await;

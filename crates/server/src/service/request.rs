@@ -35,7 +35,7 @@ pub enum Door {
     Rpc,
     /// The REST API.
     Api,
-    /// Files and streams: never rotates.
+    /// A stream of the REST API: never rotates.
     Quiet,
 }
 
@@ -111,7 +111,9 @@ impl RequestBackend {
                         Who::Caller(caller)
                     }
                     Ok(Authentication::Dead { reason, at, .. }) => {
-                        Who::Dead(LastEnd { reason, at })
+                        let end = LastEnd { reason, at };
+                        effects.ended = (!with_cookie).then_some(end);
+                        Who::Dead(end)
                     }
                     Ok(Authentication::Unknown) => Who::Nobody,
                     Err(error) => Who::Refused(error),
@@ -239,8 +241,19 @@ impl RequestBackend {
         self.service.now()
     }
 
-    /// The caller, whose password need not be changed first.
+    /// The caller, whose password need not be changed first. A connected client is none: its session opens what
+    /// `at_work` opens and nothing else, whatever its user may do.
     pub fn signed_in(&self) -> Result<&Caller, Error> {
+        let caller = self.at_work()?;
+        if caller.is_client() {
+            Err(Error::NotByClient)
+        } else {
+            Ok(caller)
+        }
+    }
+
+    /// The caller, who may be a connected client.
+    pub fn at_work(&self) -> Result<&Caller, Error> {
         let caller = self.anyone_signed_in()?;
         if caller.password_change_required() {
             Err(Error::PasswordChangeRequired)
@@ -293,7 +306,7 @@ impl RequestBackend {
         result
     }
 
-    fn forget_cookie(&self) {
+    pub(super) fn forget_cookie(&self) {
         let mut effects = self.lock();
         // A successor that was made for this very request is dead too.
         effects.bearer = None;
@@ -408,12 +421,15 @@ impl Backend for RequestBackend {
     }
 
     fn me(&self) -> Answer<'_, Me> {
-        self.answer(async { Ok(self.service.me(self.signed_in()?)) })
+        self.answer(async { Ok(self.service.me(self.at_work()?)) })
     }
 
     fn change_password(&self, input: ChangePassword) -> Answer<'_, ()> {
         self.answer(async {
             let caller = self.anyone_signed_in()?;
+            if caller.is_client() {
+                return Err(Error::NotByClient);
+            }
             let token = self
                 .service
                 .change_password(caller, &self.facts, input)

@@ -22,7 +22,8 @@ impl Service {
         let now = self.up_to_date().await;
         let view = self.view().await?;
         let page = db::session_list::list(&view, scope, query, now).await;
-        let page = page.map_err(|error| self.database_error(error))?;
+        let mut page = page.map_err(|error| self.database_error(error))?;
+        self.add_work(&view, &mut page.items, now).await?;
         Ok(marked(page, caller))
     }
 
@@ -85,10 +86,9 @@ impl Service {
             now,
         )
         .await;
-        Ok(marked(
-            page.map_err(|error| self.database_error(error))?,
-            caller,
-        ))
+        let mut page = page.map_err(|error| self.database_error(error))?;
+        self.add_work(&view, &mut page.items, now).await?;
+        Ok(marked(page, caller))
     }
 
     /// One of the caller's own sessions.
@@ -157,6 +157,8 @@ impl Service {
             duration_seconds: now.seconds_since(record.created_at),
             idle_timeout_seconds: record.idle_timeout_seconds,
             current: true,
+            work: None,
+            brief: None,
         }
     }
 
@@ -172,7 +174,20 @@ impl Service {
             .map_err(|error| self.database_error(error))?
             .ok_or(Error::NotFound)?;
         session.current = session.id == caller.credential();
+        let one = std::slice::from_mut(&mut session);
+        self.add_work(self.db().reader(), one, now).await?;
         Ok(session)
+    }
+
+    // What runs under these sessions, and what would stop with them.
+    pub(super) async fn add_work(
+        &self,
+        connection: &impl sea_orm::ConnectionTrait,
+        sessions: &mut [Session],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let added = db::session_work::fill(connection, sessions, now).await;
+        added.map_err(|error| self.database_error(error))
     }
 
     // The moment before the flush, so that no activity later than it is missing. A flush that fails

@@ -7,6 +7,7 @@ use rollcall_core::{AuditAction, AuditOutcome, Error, Rule};
 
 use super::Service;
 use super::audit::{Describe, event};
+use super::stopping::stopped_events;
 use crate::db::sessions::Swept;
 use crate::db::{self, DbError, Scope};
 
@@ -31,22 +32,34 @@ impl Service {
                 .write_part_then(
                     move |tx, trail| {
                         Box::pin(async move {
-                            let mut swept = db::sessions::sweep_epochs(tx, BATCH).await?;
-                            swept.extend(db::sessions::sweep_expired(tx, now, BATCH).await?);
+                            let (mut swept, mut stopped) =
+                                db::sessions::sweep_epochs(tx, BATCH).await?;
+                            let (expired, more) =
+                                db::sessions::sweep_expired(tx, now, BATCH).await?;
+                            swept.extend(expired);
+                            stopped.extend(more);
+                            // Once all sessions are swept, so that what hangs on one ends when that did.
+                            if (swept.len() as u64) < BATCH {
+                                stopped.extend(db::stopping::sweep_executions(tx, now).await?);
+                            }
                             db::sessions::settle(tx).await?;
-                            let events: Vec<_> = swept.iter().map(swept_event).collect();
+                            let mut events: Vec<_> = swept.iter().map(swept_event).collect();
+                            let like = by_the_server(now);
+                            events.extend(stopped_events(&like, &stopped));
                             trail.append_all(tx, &events).await?;
-                            Ok(swept)
+                            Ok((swept, stopped))
                         })
                     },
-                    |service, swept| {
+                    |service, (swept, stopped)| {
                         for session in swept {
-                            service.inner.cache.ended(session.lineage_hash);
+                            service.session_ended(session.lineage_hash);
                             super::ending::count_end(session.reason, 1);
                         }
+                        service.tell_stopped(stopped);
                     },
                 )
                 .await?;
+            let swept = swept.0;
             total += swept.len() as u64;
             if (swept.len() as u64) < BATCH {
                 return Ok(total);
@@ -54,16 +67,22 @@ impl Service {
         }
     }
 
-    /// Removes ended sessions that were kept long enough, API keys that have been good for nothing for as long as the
-    /// server keeps sessions, and the counts of names that nobody has beyond the
+    /// Removes ended sessions that were kept long enough, API keys, clients and executions that have been over for as long
+    /// as the server keeps sessions, and the counts of names that nobody has beyond the
     /// newest 100,000. Answers how many sessions.
     pub async fn purge(&self) -> Result<u64, Error> {
         self.purge_attempts(MOST_ATTEMPT_ROWS).await?;
         let (reader, now) = (self.db().reader(), self.now());
         let default = self.server_value(Rule::Retention);
         let before = now - Duration::from_secs(u64::from(default));
-        self.write(move |tx, _| Box::pin(async move { db::api_keys::purge(tx, before).await }))
-            .await?;
+        self.write(move |tx, _| {
+            Box::pin(async move {
+                db::api_keys::purge(tx, before).await?;
+                db::executions::purge(tx, before).await?;
+                db::clients::purge(tx, before).await
+            })
+        })
+        .await?;
         let set = db::policies::all_of(reader, Rule::Retention)
             .await
             .map_err(|error| self.database_error(error))?;
@@ -171,6 +190,11 @@ impl Service {
     ) -> anyhow::Result<()> {
         self.inner.audit.note_head(seen)
     }
+}
+
+// What the server does by itself: it has no actor.
+fn by_the_server(now: rollcall_core::Timestamp) -> db::audit::AuditRecord {
+    event(now, AuditAction::SessionEnded, AuditOutcome::Success, None)
 }
 
 fn swept_event(session: &Swept) -> db::audit::AuditRecord {

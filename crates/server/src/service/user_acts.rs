@@ -175,7 +175,7 @@ impl Service {
                         trail.append_all(tx, &doing.events).await
                     })
                 },
-                |service, ()| service.inner.cache.authority_changed(),
+                |service, ()| service.epoch_set(),
             )
             .await;
         self.note_refusal(caller, attempt, &result).await;

@@ -55,6 +55,16 @@ fn table(text: &str) -> Vec<Vec<String>> {
     rows
 }
 
+// What runs just now is nothing to be kept in a file.
+fn without_work(page: &Value) -> Vec<Value> {
+    let mut items = page["items"].as_array().expect("a list").clone();
+    for item in &mut items {
+        let work = item.as_object_mut().expect("a session").remove("work");
+        assert!(work.is_some());
+    }
+    items
+}
+
 async fn a_file_holds_what_the_list_shows() {
     let (app, _, admin) = TestApp::start().with_admin().await;
     let nora = app.member().await;
@@ -87,7 +97,7 @@ async fn a_file_holds_what_the_list_shows() {
             .get(&format!("/api/v1/sessions?page_size=100&{filter}"))
             .await
             .ok();
-        let items = page["items"].as_array().expect("a list");
+        let items = &without_work(&page);
         assert_eq!(
             &lines(
                 &admin,
@@ -137,12 +147,11 @@ async fn a_file_holds_what_the_list_shows() {
     // One's own: as My Sessions shows them.
     let own = app.browser_of(&nora).await;
     for filter in ["", "state=ended", "q=10.0.0.3"] {
-        let mut items = own
+        let page = own
             .get(&format!("/api/v1/me/sessions?page_size=100&{filter}"))
             .await
-            .ok()["items"]
-            .clone();
-        let items = items.as_array_mut().expect("a list");
+            .ok();
+        let mut items = without_work(&page);
         items.sort_by_key(|item| {
             std::cmp::Reverse(item["created_at"].to_string() + &item["id"].to_string())
         });
@@ -151,7 +160,7 @@ async fn a_file_holds_what_the_list_shows() {
             &format!("/api/v1/me/sessions/export?format=ndjson&{filter}"),
         )
         .await;
-        assert_eq!(&found, items, "{filter}");
+        assert_eq!(found, items, "{filter}");
         assert!(!found.is_empty());
     }
 }

@@ -414,7 +414,7 @@ async fn columns_are_chosen_and_kept() {
     let nora = app.member().await;
     app.open_session(&nora, NewRow::default()).await;
     let start = admin.get(PATH).await.ok();
-    assert_eq!(start["columns"].as_array().map(Vec::len), Some(8));
+    assert_eq!(start["columns"].as_array().map(Vec::len), Some(9));
     let put = async |columns: Value| {
         admin
             .ask(http::Method::PUT, PATH)

@@ -103,7 +103,15 @@ async fn activity_moves_the_idle_limit_and_nothing_else() {
     }
     assert_eq!(after, expected);
     // The list knows it too, without waiting for the writer of activity.
-    let listed = program.get("/api/v1/me/sessions").await.ok()["items"][0].clone();
+    let mut listed = program.get("/api/v1/me/sessions").await.ok()["items"][0].clone();
+    // Only a list tells what runs under it.
+    assert!(
+        listed
+            .as_object_mut()
+            .expect("a session")
+            .remove("work")
+            .is_some()
+    );
     assert_eq!(listed, after);
 }
 

@@ -123,6 +123,39 @@ const TABLE: &[Row] = &[
     ("GET", "/api/v1/users/{id}/keys", Target::Colleague, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/users/{id}/keys", Target::Foreign, [200, 404, 404, 403, 403, 401]),
     ("GET", "/api/v1/users/{id}/keys", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/clients", Target::None, [200, 200, 200, 403, 403, 401]),
+    ("POST", "/api/v1/clients", Target::None, [201, 201, 201, 201, 201, 401]),
+    ("GET", "/api/v1/clients/{id}", Target::Own, [200, 200, 200, 200, 200, 401]),
+    ("GET", "/api/v1/clients/{id}", Target::Colleague, [200, 200, 200, 403, 403, 401]),
+    ("GET", "/api/v1/clients/{id}", Target::Foreign, [200, 404, 404, 403, 403, 401]),
+    ("GET", "/api/v1/clients/{id}", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("DELETE", "/api/v1/clients/{id}", Target::Own, [204, 204, 204, 204, 204, 401]),
+    ("DELETE", "/api/v1/clients/{id}", Target::Colleague, [204, 204, 204, 403, 403, 401]),
+    ("DELETE", "/api/v1/clients/{id}", Target::Foreign, [204, 404, 404, 403, 403, 401]),
+    ("DELETE", "/api/v1/clients/{id}", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    ("POST", "/api/v1/clients/{id}/disconnect", Target::Own, [200, 200, 200, 200, 200, 401]),
+    ("POST", "/api/v1/clients/{id}/disconnect", Target::Colleague, [200, 200, 200, 403, 403, 401]),
+    ("POST", "/api/v1/clients/{id}/disconnect", Target::Foreign, [200, 404, 404, 403, 403, 401]),
+    ("POST", "/api/v1/clients/{id}/disconnect", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    // Only by the client itself.
+    ("POST", "/api/v1/clients/{id}/heartbeat", Target::Own, [404, 404, 404, 404, 404, 401]),
+    ("GET", "/api/v1/clients/{id}/commands", Target::Own, [404, 404, 404, 404, 404, 401]),
+    // Only with a role of one's own.
+    ("POST", "/api/v1/clients/{id}/dispatch", Target::Own, [403, 403, 403, 403, 403, 401]),
+    ("GET", "/api/v1/executions", Target::None, [200, 200, 200, 200, 200, 401]),
+    ("POST", "/api/v1/executions", Target::None, [201, 201, 201, 201, 201, 401]),
+    ("GET", "/api/v1/executions/{id}", Target::Own, [200, 200, 200, 200, 200, 401]),
+    ("GET", "/api/v1/executions/{id}", Target::Colleague, [200, 200, 200, 404, 404, 401]),
+    ("GET", "/api/v1/executions/{id}", Target::Foreign, [200, 404, 404, 404, 404, 401]),
+    ("GET", "/api/v1/executions/{id}", Target::Unknown, [404, 404, 404, 404, 404, 401]),
+    ("PATCH", "/api/v1/executions/{id}", Target::Own, [200, 200, 200, 200, 200, 401]),
+    ("PATCH", "/api/v1/executions/{id}", Target::Colleague, [200, 200, 200, 404, 404, 401]),
+    ("PATCH", "/api/v1/executions/{id}", Target::Foreign, [200, 404, 404, 404, 404, 401]),
+    ("PATCH", "/api/v1/executions/{id}", Target::Unknown, [404, 404, 404, 404, 404, 401]),
+    ("POST", "/api/v1/users/{id}/force-logout", Target::Own, [200, 200, 200, 403, 403, 401]),
+    ("POST", "/api/v1/users/{id}/force-logout", Target::Colleague, [200, 200, 200, 403, 403, 401]),
+    ("POST", "/api/v1/users/{id}/force-logout", Target::Foreign, [200, 404, 404, 403, 403, 401]),
+    ("POST", "/api/v1/users/{id}/force-logout", Target::Unknown, [404, 404, 404, 403, 403, 401]),
     ("GET", "/api/v1/users/{id}/policy", Target::Own, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/users/{id}/policy", Target::Colleague, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/users/{id}/policy", Target::Foreign, [200, 404, 404, 403, 403, 401]),
@@ -254,6 +287,18 @@ impl World {
                 Some(person) => self.app.api_key(person, &[]).await.0.0,
                 None => unknown(),
             }
+        } else if path.contains("/clients/") || path.contains("/executions/") {
+            match &person {
+                Some(person) => {
+                    let runner = self.app.runner(person).await;
+                    let id = match path.contains("/clients/") {
+                        true => runner.id.clone(),
+                        false => runner.start("TC-1").await,
+                    };
+                    id.parse().expect("an id")
+                }
+                None => unknown(),
+            }
         } else if path.contains("/users/") || path.ends_with("/end-all") {
             person.map_or_else(unknown, |person| person.id.0)
         } else if path.contains("/organisations/") {
@@ -316,6 +361,10 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
         "/api/v1/policy" | "/api/v1/policy/preview" => {
             json!({ "values": { "most_sessions": 50 } })
         }
+        "/api/v1/executions" => json!({ "artefact_id": "TC-1" }),
+        path if path.starts_with("/api/v1/executions/") => json!({ "state": "terminated" }),
+        path if path.ends_with("/dispatch") => json!({ "run": "suite", "artefact_id": "TS-1" }),
+        path if path.ends_with("/force-logout") => json!({}),
         path if path.starts_with("/api/v1/me/sessions/") => json!({ "name": "renamed" }),
         _ => json!({ "name": new.to_string() }),
     };

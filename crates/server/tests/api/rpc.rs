@@ -101,6 +101,14 @@ async fn reading_gives_the_same_by_both_doors() {
             assert_eq!(by_rpc["filters"], json!([]));
             by_rpc = by_rpc["list"].take();
         }
+        for items in [&mut by_rpc["items"], &mut by_rest["items"]] {
+            for item in items.as_array_mut().into_iter().flatten() {
+                // What runs is told in fewer words.
+                let item = item.as_object_mut().expect("a row");
+                item.remove("brief");
+                item.remove("work");
+            }
+        }
         assert_eq!(by_rpc, by_rest, "{path}");
     }
     assert_eq!(

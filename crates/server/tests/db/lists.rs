@@ -270,8 +270,8 @@ async fn lists_counts_and_cards_say_what_state_at_says_before_during_and_after_a
         // A sweep writes down what was true already: nothing that can be asked may change.
         let now = model.now;
         let swept = write_db!(rig, |c| {
-            let mut swept = db::sessions::sweep_epochs(c, 7).await?;
-            swept.extend(db::sessions::sweep_expired(c, now, 7).await?);
+            let mut swept = db::sessions::sweep_epochs(c, 7).await?.0;
+            swept.extend(db::sessions::sweep_expired(c, now, 7).await?.0);
             Ok(swept)
         })
         .unwrap();
@@ -282,8 +282,8 @@ async fn lists_counts_and_cards_say_what_state_at_says_before_during_and_after_a
         let mut all = swept;
         loop {
             let more = write_db!(rig, |c| {
-                let mut swept = db::sessions::sweep_expired(c, now, 20).await?;
-                swept.extend(db::sessions::sweep_epochs(c, 20).await?);
+                let mut swept = db::sessions::sweep_expired(c, now, 20).await?.0;
+                swept.extend(db::sessions::sweep_epochs(c, 20).await?.0);
                 db::sessions::settle(c).await?;
                 Ok(swept)
             })

@@ -88,7 +88,7 @@ async fn counters_and_search_are_right_right_after_loading() {
             None
         )
         .await);
-        assert_eq!(ended.unwrap().len(), 2);
+        assert_eq!(ended.unwrap().0.len(), 2);
         assert_eq!(miscounted().await, 0);
         write_db!(rig, |c| crate::support::purge_ended(c, START + seconds(1_000_000), 100_000).await).unwrap();
         let stats = session_list::stats(rig.reader(), Scope::All, now).await.unwrap();

@@ -120,6 +120,7 @@ async fn one_of_many_parallel_rotations_wins_and_none_revives_an_ended_session()
             )
             .await)
             .unwrap()
+            .is_some()
         );
         assert!(
             !write_db!(rig, |c| db::sessions::rotate(c, id, 0, &secret, &next)
@@ -167,6 +168,7 @@ async fn a_session_ends_once_and_only_while_it_lives() {
             )
             .await)
             .unwrap()
+            .is_some()
         };
         assert!(ends(&new_session(nora, acme, START), 1_799).await);
         assert!(
@@ -230,7 +232,7 @@ async fn all_sessions_of_a_user_end_but_for_one_and_nobody_elses() {
             .await;
         let keep = hers[0];
         let now = START + seconds(5);
-        let mut ended = write_db!(rig, |c| db::sessions::end_all_of_user(
+        let (mut ended, _) = write_db!(rig, |c| db::sessions::end_all_of_user(
             c,
             nora,
             Some(keep),

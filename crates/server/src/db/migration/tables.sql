@@ -173,6 +173,75 @@ CREATE INDEX session_live_by_expiry ON session ((expires_at / 60000000), created
 CREATE INDEX session_ended_by_end ON session (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX session_ended_by_number ON session (number) WHERE ended_at IS NOT NULL;
 
+-- Programs that registered and keep a live connection. The session of each is one like any other; until that has ended
+-- it tells all there is to know.
+CREATE TABLE client (
+    id {uuid} NOT NULL PRIMARY KEY,
+    user_id {uuid} NOT NULL REFERENCES "user" (id),
+    organisation_id {uuid} NOT NULL REFERENCES organisation (id),
+    session_id {uuid} NOT NULL,
+    -- What it hangs on: the session or the API key that registered it.
+    by_session {uuid},
+    by_key {uuid},
+    name {text} NOT NULL,
+    version {text} NOT NULL,
+    host {text} NOT NULL,
+    ip {text} NOT NULL,
+    search_text {text} NOT NULL,
+    registered_at bigint NOT NULL,
+    -- As of the end; the session's own until then.
+    last_heartbeat_at bigint NOT NULL,
+    ended_at bigint,
+    end_reason {text},
+    ended_by {uuid},
+    removed_at bigint
+);
+CREATE UNIQUE INDEX client_session_id_unique ON client (session_id);
+CREATE INDEX client_by_user ON client (user_id, id);
+CREATE INDEX client_by_organisation ON client (organisation_id, id);
+CREATE INDEX client_by_end ON client (ended_at) WHERE ended_at IS NOT NULL;
+-- Whether there is any, and what hangs on what.
+CREATE INDEX client_live_by_session ON client (by_session) WHERE ended_at IS NULL;
+CREATE INDEX client_live_by_key ON client (by_key) WHERE ended_at IS NULL;
+
+-- What runs on behalf of a user, and what it hangs on: a session or an API key, and the client that it runs on.
+CREATE TABLE execution (
+    id {uuid} NOT NULL PRIMARY KEY,
+    user_id {uuid} NOT NULL REFERENCES "user" (id),
+    organisation_id {uuid} NOT NULL REFERENCES organisation (id),
+    started_by {uuid} NOT NULL REFERENCES "user" (id),
+    by_session {uuid},
+    by_key {uuid},
+    client_id {uuid},
+    artefact_id {text} NOT NULL,
+    artefact_kind {text} NOT NULL,
+    name {text} NOT NULL,
+    source {text} NOT NULL,
+    -- What the client was told to run, and when it began; NULL where it began by itself.
+    run {text},
+    taken_at bigint,
+    state {text} NOT NULL,
+    started_at bigint NOT NULL,
+    ended_at bigint,
+    end_reason {text},
+    ended_by {uuid},
+    -- The client has said that it has stopped; until then it is told again.
+    stop_confirmed boolean NOT NULL DEFAULT false,
+    -- The force logout that terminated it.
+    act_id {uuid}
+);
+CREATE INDEX execution_by_user ON execution (user_id, started_at, id);
+CREATE INDEX execution_by_organisation ON execution (organisation_id, started_at, id);
+CREATE INDEX execution_by_start ON execution (started_at, id);
+CREATE INDEX execution_by_session ON execution (by_session, started_at, id) WHERE by_session IS NOT NULL;
+CREATE INDEX execution_by_client ON execution (client_id, started_at, id) WHERE client_id IS NOT NULL;
+CREATE INDEX execution_by_act ON execution (act_id) WHERE act_id IS NOT NULL;
+CREATE INDEX execution_running_by_user ON execution (user_id) WHERE ended_at IS NULL;
+CREATE INDEX execution_running_by_session ON execution (by_session) WHERE ended_at IS NULL;
+CREATE INDEX execution_running_by_key ON execution (by_key) WHERE ended_at IS NULL;
+CREATE INDEX execution_running_by_client ON execution (client_id) WHERE ended_at IS NULL;
+CREATE INDEX execution_to_stop ON execution (client_id) WHERE state = 'terminated' AND NOT stop_confirmed;
+
 -- What was set for the installation (an organisation of zeros), an organisation, or a role in it.
 CREATE TABLE policy (
     organisation_id {uuid} NOT NULL,

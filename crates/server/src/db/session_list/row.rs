@@ -142,6 +142,8 @@ fn session(row: &Row<'_>, scope: Scope, now: Timestamp) -> Result<Session, DbErr
         duration_seconds: until.seconds_since(facts.created_at),
         idle_timeout_seconds: row.get("idle_timeout_seconds")?,
         current: false,
+        work: None,
+        brief: None,
     })
 }
 

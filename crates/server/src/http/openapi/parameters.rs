@@ -6,8 +6,8 @@
 )]
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, Kind, Method, OrganisationId, RoleKey, SessionId, State, Timestamp,
-    UserState,
+    AuditAction, AuditOutcome, ClientId, ClientState, ExecutionState, Kind, Method, OrganisationId,
+    RoleKey, SessionId, State, Timestamp, UserId, UserState,
 };
 use utoipa::IntoParams;
 
@@ -105,6 +105,42 @@ pub(crate) struct AuditFilterParameters {
     from: Option<Timestamp>,
     /// Only events before this moment.
     until: Option<Timestamp>,
+}
+
+/// What the list of clients takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ClientListParameters {
+    /// Any part of name, host, address or the owner's e-mail, in any letter case; at most 200 characters.
+    #[param(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+    q: Option<String>,
+    /// Only those in this state.
+    state: Option<ClientState>,
+    /// Only this user's.
+    user: Option<UserId>,
+    /// Only those of this organisation.
+    organisation: Option<OrganisationId>,
+    /// A column, with `-` before it for the largest first: `state`, `name`, `user`, `ip`, `version`, `registered_at`,
+    /// `last_heartbeat_at`. Connected ones first where nothing is said.
+    #[param(
+        pattern = "^-?(state|name|user|ip|version|registered_at|last_heartbeat_at)$",
+        example = "state"
+    )]
+    sort: Option<String>,
+}
+
+/// What the list of executions takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ExecutionListParameters {
+    /// Only those in this state.
+    state: Option<ExecutionState>,
+    /// Only those on behalf of this user.
+    user: Option<UserId>,
+    /// Only those that this session started.
+    session: Option<SessionId>,
+    /// Only those on this client.
+    client: Option<ClientId>,
 }
 
 /// What the list of users takes.

@@ -7,12 +7,14 @@ mod answer;
 mod app;
 mod client;
 mod people;
+mod work;
 
 pub(crate) use answer::{Answer, redacted};
 pub(crate) use app::TestApp;
 pub(crate) use client::{Ask, Client};
 pub(crate) use databases::{Kind as DatabaseKind, as_superuser, kind, on};
 pub(crate) use people::{NewRow, PASSWORD, Person, Rows, hours, minutes, seconds};
+pub(crate) use work::{start, state_of};
 
 /// An id that nothing has; another one at each call.
 pub(crate) fn unknown_id() -> uuid::Uuid {

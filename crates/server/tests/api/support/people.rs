@@ -272,7 +272,8 @@ impl TestApp {
                 Box::pin(async move { db::sessions::end(tx, id, now, reason, None, None).await })
             })
             .await;
-        assert!(ended.expect("the database answers"), "the session lives");
+        let ended = ended.expect("the database answers");
+        assert!(ended.is_some(), "the session lives");
     }
 
     /// Changes the database behind the server's back.
@@ -359,6 +360,17 @@ impl TestApp {
     /// A program that sends this token.
     pub(crate) fn holding(&self, token: &str) -> Client {
         Client::program(self, token.to_owned())
+    }
+
+    /// How many executions and clients are stored as if they were there.
+    pub(crate) async fn stored_running(&self) -> i64 {
+        let reader = self.side().reader();
+        let text = "SELECT (SELECT count(*) FROM execution WHERE ended_at IS NULL)
+            + (SELECT count(*) FROM client WHERE ended_at IS NULL) AS running";
+        let statement = Statement::from_string(reader.get_database_backend(), text);
+        let row = reader.query_one_raw(statement).await;
+        let row = row.expect("the database answers").expect("a row");
+        row.try_get("", "running").expect("a number")
     }
 
     /// The session as it is stored.
