@@ -60,6 +60,7 @@ pub(crate) async fn check(look: &DatabaseConnection, folder: &Path, seeded: &[Uu
     let mut signed_in: HashMap<Uuid, u32> = HashMap::new();
     let mut ended: HashMap<Uuid, u32> = HashMap::new();
     let mut ended_with_others: HashMap<Uuid, u64> = HashMap::new();
+    let mut disconnected: HashSet<Uuid> = HashSet::new();
     loop {
         let events = list_raw_after(look, last, 5_000).await?;
         if events.is_empty() {
@@ -85,8 +86,21 @@ pub(crate) async fn check(look: &DatabaseConnection, folder: &Path, seeded: &[Uu
             let session = record.session.map(|id| id.0);
             match (record.action.as_str(), session) {
                 ("session.created", Some(id)) => *made.entry(id).or_default() += 1,
-                ("sign_in", Some(id)) => *signed_in.entry(id).or_default() += 1,
+                // A client's session begins with its registration instead.
+                ("sign_in" | "client.registered", Some(id)) => {
+                    *signed_in.entry(id).or_default() += 1
+                }
                 ("session.ended" | "token.reused", Some(id)) => *ended.entry(id).or_default() += 1,
+                ("client.disconnected", Some(id)) => {
+                    disconnected.insert(id);
+                }
+                // "3 sessions, 1 executions, 1 clients: a reason".
+                ("user.forced_out", _) => {
+                    let detail = record.detail.as_deref().unwrap_or_default();
+                    let count = detail.split(' ').next().unwrap_or_default();
+                    let user = record.target.context("it was done to somebody")?;
+                    *ended_with_others.entry(user.0).or_default() += count.parse::<u64>()?;
+                }
                 ("sessions.ended" | "password.changed", _) => {
                     let detail = record.detail.as_deref().unwrap_or_default();
                     let digits: String = detail.chars().filter(char::is_ascii_digit).collect();
@@ -118,6 +132,8 @@ pub(crate) async fn check(look: &DatabaseConnection, folder: &Path, seeded: &[Uu
         match (reason, ended.get(&id).copied().unwrap_or(0)) {
             (None, 0) => {}
             (Some(_), 1) => ended_alone += 1,
+            // It hung on something else that ended.
+            (Some(reason), 0) if reason == "client_disconnected" && disconnected.contains(&id) => {}
             (Some(reason), 0) => {
                 let left = ended_with_others.get_mut(&user).filter(|left| **left > 0);
                 *left
