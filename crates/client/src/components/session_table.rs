@@ -247,14 +247,14 @@ fn cell(column: Column, session: &Session) -> AnyView {
         Column::Method => plain(filter_words::method(session.method).to_owned()),
         Column::ServerName => plain(session.server_name.clone()),
         Column::Role => plain(session.owner.as_ref().map_or_else(String::new, |owner| owner.role.clone())),
-        Column::Executions => {
-            let count = session.brief.as_ref().map_or(0, |brief| brief.0);
-            let label = format!("{count} executions of {}", session.user.name);
-            match count {
-                0 => plain("0".to_owned()),
-                _ => view! { <td><details><summary aria-label=label>{count}</summary></details></td> }.into_any(),
+        Column::Executions => match &session.brief {
+            Some((count @ 1.., ..)) => {
+                let count = count.to_string();
+                let label = [&*count, " executions of ", &session.user.name].concat();
+                view! { <td><details><summary aria-label=label>{count}</summary></details></td> }.into_any()
             }
-        }
+            _ => plain("0".to_owned()),
+        },
         Column::LastSignIn => {
             let at = session.owner.as_ref().and_then(|owner| owner.last_sign_in_at);
             view! { <td>{at.map(|at| view! { <ExactTime at=at /> })}</td> }.into_any()
