@@ -3,7 +3,8 @@
 import { spawn } from "node:child_process";
 import { PASSWORD } from "./server.js";
 
-async function send(url, path, { token, ...init } = {}) {
+/** An answer of the API, which has to be a good one. */
+export async function send(url, path, { token, ...init } = {}) {
   const headers = { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
   const answer = await fetch(`${url}${path}`, { method: "POST", headers, ...init });
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
@@ -27,7 +28,9 @@ export function agent(url, key, words) {
   });
   let said = "";
   child.stderr.on("data", (text) => (said += text));
-  process.once("exit", () => child.kill("SIGKILL"));
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  child.once("exit", () => process.off("exit", kill));
   const ended = new Promise((done) => child.once("exit", (code, signal) => done({ code, signal, said, at: Date.now() })));
   return { child, ended, said: () => said };
 }

@@ -2,7 +2,8 @@
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { agent, apiKey } from "../support/agent.js";
+import { agent, apiKey, send } from "../support/agent.js";
+import { Network } from "../support/network.js";
 import { ADMIN, PASSWORD, alive, expect, rows, serve, signIn, tabTo, test } from "../support/test.js";
 
 const NORA = { email: "nora@rollcall.example", name: "Nora" };
@@ -173,12 +174,79 @@ test("a server that was killed finds its agents again, and they stop when their 
   expect((await stays.ended).code).toBe(143);
 });
 
+for (const how of ["cut", "silence"]) {
+  test(`an agent finds its server again after a ${how === "cut" ? "cut of the network" : "silent network"}, and nothing runs twice`, async ({
+    baseURL,
+  }) => {
+    test.setTimeout(150_000);
+    const key = await apiKey(baseURL, NORA);
+    const network = await Network.to(baseURL);
+    const name = `behind a ${how}`;
+    const running = await begin(network.url, key, name);
+    const ask = async (path) => (await fetch(`${baseURL}${path}`, { headers: { authorization: `Bearer ${key}` } })).json();
+    const runs = async () => (await ask("/api/v1/executions?page_size=100")).items.filter((one) => one.client?.name === name);
+    const [before] = await runs();
+    network[how]();
+    const state = async () => (await ask(`/api/v1/clients/${before.client.id}`)).state;
+    await expect.poll(state, { message: "the client is lost", timeout: 60_000 }).toBe("lost");
+    await expect.poll(() => running.said(), { message: "the agent notices", timeout: 60_000 }).toContain("the server is away");
+    expect((await runs()).map((one) => [one.id, one.state])).toEqual([[before.id, "running"]]);
+    network.mend();
+    await expect.poll(() => running.said(), { message: "the agent is back", timeout: 60_000 }).toContain("connected again");
+    expect(await state()).toBe("connected");
+    expect((await runs()).map((one) => [one.id, one.state])).toEqual([[before.id, "running"]]);
+    // And it listens again.
+    const body = JSON.stringify({ state: "terminated" });
+    await send(baseURL, `/api/v1/executions/${before.id}`, { token: key, method: "PATCH", body });
+    expect((await running.ended).code).toBe(121);
+    network.close();
+  });
+}
+
 test("a waiting agent runs what its line names and nothing else", async ({ baseURL }) => {
+  const json = (value) => JSON.stringify(value);
+  const session = async (user) => {
+    const body = json({ email: user.email, password: user.password, token: true });
+    return (await send(baseURL, "/api/v1/sign-in", { body })).token;
+  };
+  const ask = async (token, path) => (await fetch(`${baseURL}${path}`, { headers: { authorization: `Bearer ${token}` } })).json();
+  // Bo may send work.
+  const admin = await session(ADMIN);
+  const role = await send(baseURL, "/api/v1/roles", {
+    token: admin,
+    body: json({ name: "Scheduler", permissions: ["executions.dispatch"] }),
+  });
+  const bo = (await ask(admin, "/api/v1/users?q=bo%40rollcall")).items[0];
+  await send(baseURL, `/api/v1/users/${bo.id}`, { token: admin, method: "PATCH", body: json({ roles: [role.key] }) });
+  const sender = await session(as(BO));
+
   const key = await apiKey(baseURL, NORA);
-  const waiting = agent(baseURL, key, ["serve", "--name", "waiting", "--run", "fail=exit 3", "--run", "ok=test $ROLLCALL_ARTEFACT_ID = TS-1"]);
+  const lines = ["fail=exit 3", 'ok=test "$ROLLCALL_RUN $ROLLCALL_ARTEFACT_ID" = "ok TS-1; exit 1"', "long=sleep 600"];
+  const waiting = agent(baseURL, key, ["serve", "--name", "waiting", ...lines.flatMap((line) => ["--run", line])]);
   await expect.poll(() => waiting.said()).toContain("waiting for work");
-  waiting.child.kill("SIGTERM");
-  expect((await waiting.ended).code).toBe(143);
+  const client = waiting.said().match(/client ([0-9a-f-]{36})/)[1];
+  const dispatch = async (run) => {
+    const body = json({ run, artefact_id: "TS-1; exit 1", source: "scheduler" });
+    return (await send(baseURL, `/api/v1/clients/${client}/dispatch`, { token: sender, body })).id;
+  };
+  const state = async (id) => (await ask(admin, `/api/v1/executions/${id}`)).state;
+  const [ok, fail, other, long] = [await dispatch("ok"), await dispatch("fail"), await dispatch("other"), await dispatch("long")];
+  await expect.poll(() => state(ok), "what it names runs, with its artefact id as one word").toBe("finished");
+  await expect.poll(() => state(fail)).toBe("failed");
+  await expect.poll(() => state(other), "what it does not name does not").toBe("failed");
+  expect(waiting.said()).toContain('asked for "other", which this line does not name');
+  expect(await state(long)).toBe("running");
+  await send(baseURL, `/api/v1/executions/${long}`, { token: admin, method: "PATCH", body: json({ state: "terminated" }) });
+  // It waits on.
+  const next = await dispatch("ok");
+  await expect.poll(() => state(next)).toBe("finished");
+  expect(await state(long)).toBe("terminated");
+  expect(waiting.child.exitCode).toBe(null);
+  // It goes with its session.
+  await send(baseURL, `/api/v1/clients/${client}/disconnect`, { token: admin, body: "{}" });
+  const { code, said } = await waiting.ended;
+  expect(code).toBe(122);
+  expect(said).toContain("client was disconnected");
 });
 
 for (const [colorScheme, width] of [["light", 1280], ["dark", 1280], ["light", 360], ["dark", 360]]) {

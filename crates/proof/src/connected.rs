@@ -36,7 +36,7 @@ struct Listening {
 
 /// Ends half of many connected clients, then kills the server under the other half.
 pub(crate) async fn clients(context: &Context) -> Result<Vec<String>> {
-    let count = context.count(200, 5_000) as usize;
+    let count = context.count(200, 10_000) as usize;
     let mut lines = Vec::new();
     for place in Place::both(context, "clients").await? {
         let mut people = people::store(&place, 2).await?;

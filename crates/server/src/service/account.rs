@@ -130,7 +130,7 @@ impl Service {
             },
             move |service, (others, stopped)| {
                 // The old lineage is nobody's now: its token answers 401 without a theft alarm.
-                service.session_ended(old_lineage);
+                service.lineage_gone(old_lineage);
                 service.ended_many(others, EndReason::PasswordChanged, stopped);
                 service.inner.cache.authority_changed();
             },

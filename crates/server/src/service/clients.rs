@@ -396,14 +396,16 @@ impl CommandStream {
             if self.over || self.open.is_replaced() || self.service.is_stopping() {
                 return None;
             }
+            if let Some(reason) = self.open.ended() {
+                return Some(self.last_word(Some(reason)));
+            }
             match self.service.as_of_now(&self.caller).await {
                 Ok(_) => {}
                 // A database that is away ends nobody's session.
                 Err(Error::Unavailable) => {}
                 Err(_) => {
-                    self.over = true;
                     let reason = self.service.reason_of(self.session).await;
-                    return Some(vec![Command::Disconnect { reason }]);
+                    return Some(self.last_word(reason));
                 }
             }
             if self.looks {
@@ -427,6 +429,13 @@ impl CommandStream {
                 () = sleep(LOOK_EVERY) => {}
             }
         }
+    }
+}
+
+impl CommandStream {
+    fn last_word(&mut self, reason: Option<EndReason>) -> Vec<Command> {
+        self.over = true;
+        vec![Command::Disconnect { reason }]
     }
 }
 

@@ -291,16 +291,24 @@ impl Service {
     /// with them.
     pub(super) fn ended_many(&self, ended: &[EndedRow], reason: EndReason, stopped: &Stopped) {
         for session in ended {
-            self.session_ended(session.lineage_hash);
+            self.session_ended(session.lineage_hash, reason);
         }
         count_end(reason, ended.len() as u64);
         self.tell_stopped(stopped);
     }
 
     /// After the commit: no copy in memory says any more that this session lives, and its stream closes.
-    pub(super) fn session_ended(&self, lineage_hash: [u8; 32]) {
+    pub(super) fn session_ended(&self, lineage_hash: [u8; 32], reason: EndReason) {
         self.inner.cache.ended(lineage_hash);
-        self.inner.streams.session_ended(&lineage_hash);
+        self.inner
+            .streams
+            .session_ended(&lineage_hash, Some(reason));
+    }
+
+    /// After the commit: whoever comes with this lineage is to be looked up anew.
+    pub(super) fn lineage_gone(&self, lineage_hash: [u8; 32]) {
+        self.inner.cache.ended(lineage_hash);
+        self.inner.streams.session_ended(&lineage_hash, None);
     }
 
     /// Writes an event on its own, for an attempt that changed nothing. Its failure is in the log; the
@@ -349,10 +357,14 @@ pub(super) fn ended_one(
     reason: EndReason,
 ) -> impl FnOnce(&Service, &Option<Stopped>) + Send + 'static {
     move |service, stopped| {
-        service.session_ended(lineage);
-        if let Some(stopped) = stopped {
-            count_end(reason, 1);
-            service.tell_stopped(stopped);
+        match stopped {
+            Some(stopped) => {
+                service.session_ended(lineage, reason);
+                count_end(reason, 1);
+                service.tell_stopped(stopped);
+            }
+            // Somebody else has ended it, for a reason of their own.
+            None => service.lineage_gone(lineage),
         }
     }
 }

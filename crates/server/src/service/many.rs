@@ -180,7 +180,7 @@ impl Service {
             },
             |service, (ended, stopped)| {
                 for session in ended {
-                    service.session_ended(session.lineage_hash);
+                    service.session_ended(session.lineage_hash, session.reason);
                     count_end(session.reason, 1);
                 }
                 service.tell_stopped(stopped);

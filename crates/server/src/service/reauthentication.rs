@@ -67,7 +67,7 @@ impl Service {
                 })
             },
             // The old lineage is nobody's now: its token answers 401 without a theft alarm.
-            move |service, ()| service.session_ended(old_lineage),
+            move |service, ()| service.lineage_gone(old_lineage),
         )
         .await?;
         Ok(token)

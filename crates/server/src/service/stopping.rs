@@ -49,7 +49,7 @@ impl Service {
     /// have something to stop are told at once.
     pub(super) fn tell_stopped(&self, stopped: &Stopped) {
         for client in &stopped.clients {
-            self.session_ended(client.lineage_hash);
+            self.session_ended(client.lineage_hash, client.reason);
             // One that ended by itself is counted with the sessions.
             if client.reason == rollcall_core::EndReason::ClientDisconnected {
                 count_end(client.reason, 1);

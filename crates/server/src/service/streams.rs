@@ -1,12 +1,12 @@
 //! The open streams of connected clients: who has to be woken when something is to be said, or when a session ends.
 //!
-//! One stream for each client: the newest. Nothing is kept here that the database does not know; a stream that is woken
-//! looks there.
+//! One stream for each client: the newest. Nothing is kept here that the database does not know. A stream that is woken
+//! looks there, unless it is woken by an end: hundreds that end together would only ask for what was just committed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rollcall_core::ClientId;
+use rollcall_core::{ClientId, EndReason};
 use tokio::sync::Notify;
 
 /// The streams that are open.
@@ -25,7 +25,14 @@ struct Open {
 struct Place {
     number: u64,
     lineage_hash: [u8; 32],
-    wake: Arc<Notify>,
+    bell: Arc<Bell>,
+}
+
+/// What a stream waits for.
+#[derive(Default)]
+struct Bell {
+    wake: Notify,
+    ended: OnceLock<EndReason>,
 }
 
 /// One open stream; its place is free again when this is dropped.
@@ -33,24 +40,24 @@ pub(super) struct OpenStream {
     streams: Arc<Streams>,
     client: ClientId,
     number: u64,
-    wake: Arc<Notify>,
+    bell: Arc<Bell>,
 }
 
 impl Streams {
     /// Opens the stream of a client. The one that it had before closes.
     pub(super) fn open(self: &Arc<Self>, client: ClientId, lineage_hash: [u8; 32]) -> OpenStream {
-        let wake = Arc::new(Notify::new());
+        let bell = Arc::new(Bell::default());
         let mut open = self.lock();
         open.last += 1;
         let number = open.last;
         let place = Place {
             number,
             lineage_hash,
-            wake: Arc::clone(&wake),
+            bell: Arc::clone(&bell),
         };
         if let Some(before) = open.by_client.insert(client, place) {
             open.by_session.remove(&before.lineage_hash);
-            before.wake.notify_one();
+            before.bell.wake.notify_one();
         }
         open.by_session.insert(lineage_hash, client);
         metrics::gauge!("rollcall_streams_open").increment(1.0);
@@ -58,30 +65,34 @@ impl Streams {
             streams: Arc::clone(self),
             client,
             number,
-            wake,
+            bell,
         }
     }
 
     /// Something is to be said to this client.
     pub(super) fn nudge(&self, client: ClientId) {
         if let Some(place) = self.lock().by_client.get(&client) {
-            place.wake.notify_one();
+            place.bell.wake.notify_one();
         }
     }
 
-    /// The session with this lineage has ended.
-    pub(super) fn session_ended(&self, lineage_hash: &[u8; 32]) {
+    /// No session lives by this lineage any more; with why, when it has ended.
+    pub(super) fn session_ended(&self, lineage_hash: &[u8; 32], reason: Option<EndReason>) {
         let open = self.lock();
         let client = open.by_session.get(lineage_hash);
         if let Some(place) = client.and_then(|client| open.by_client.get(client)) {
-            place.wake.notify_one();
+            if let Some(reason) = reason {
+                // Whoever says it first is right: a session ends once.
+                let _ = place.bell.ended.set(reason);
+            }
+            place.bell.wake.notify_one();
         }
     }
 
     /// The server stops: whoever has a stream looks at once.
     pub(super) fn wake_all(&self) {
         for place in self.lock().by_client.values() {
-            place.wake.notify_one();
+            place.bell.wake.notify_one();
         }
     }
 
@@ -93,7 +104,12 @@ impl Streams {
 impl OpenStream {
     /// Waits until there may be something to say.
     pub(super) async fn woken(&self) {
-        self.wake.notified().await;
+        self.bell.wake.notified().await;
+    }
+
+    /// Why the client's session has ended, if somebody has told so.
+    pub(super) fn ended(&self) -> Option<EndReason> {
+        self.bell.ended.get().copied()
     }
 
     /// Whether the client has opened another one since.
@@ -140,10 +156,10 @@ mod tests {
         );
         streams.nudge(client(1));
         assert!(is_woken(&one) && !is_woken(&one) && !is_woken(&other));
-        streams.session_ended(&[2; 32]);
+        streams.session_ended(&[2; 32], None);
         assert!(!is_woken(&one) && is_woken(&other));
         streams.nudge(client(3));
-        streams.session_ended(&[3; 32]);
+        streams.session_ended(&[3; 32], Some(EndReason::SignedOut));
         assert!(!is_woken(&one) && !is_woken(&other));
         streams.wake_all();
         assert!(is_woken(&one) && is_woken(&other));
@@ -158,10 +174,13 @@ mod tests {
         assert!(is_woken(&old) && old.is_replaced() && !new.is_replaced());
         // The one that goes takes nothing of the newer one along.
         drop(old);
-        streams.session_ended(&[1; 32]);
+        streams.session_ended(&[1; 32], Some(EndReason::SignedOut));
         assert!(!is_woken(&new));
-        streams.session_ended(&[4; 32]);
-        assert!(is_woken(&new) && !new.is_replaced());
+        streams.session_ended(&[4; 32], None);
+        assert!(is_woken(&new) && !new.is_replaced() && new.ended().is_none());
+        streams.session_ended(&[4; 32], Some(EndReason::SignedOut));
+        streams.session_ended(&[4; 32], Some(EndReason::IdleTimeout));
+        assert_eq!(new.ended(), Some(EndReason::SignedOut));
         drop(new);
         assert!(streams.lock().by_client.is_empty() && streams.lock().by_session.is_empty());
     }

@@ -52,7 +52,7 @@ impl Service {
                     },
                     |service, (swept, stopped)| {
                         for session in swept {
-                            service.session_ended(session.lineage_hash);
+                            service.session_ended(session.lineage_hash, session.reason);
                             super::ending::count_end(session.reason, 1);
                         }
                         service.tell_stopped(stopped);
