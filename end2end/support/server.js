@@ -51,7 +51,7 @@ export class Server {
     const server = new Server();
     server.folder = await mkdtemp(join(tmpdir(), "rollcall-end2end-"));
     server.port = await freePort();
-    server.#arguments = settings;
+    server.#arguments = typeof settings === "function" ? settings(server.port) : settings;
     server.#environment = firstStart
       ? {}
       : { ROLLCALL_ADMIN_EMAIL: ADMIN.email, ROLLCALL_ADMIN_PASSWORD: ADMIN.password };

@@ -80,6 +80,8 @@ words!(
         ExecutionFinished = "execution.finished",
         /// An execution was terminated, by somebody or with what it hung on.
         ExecutionTerminated = "execution.terminated",
+        /// A session entered a protected host.
+        HostEntered = "host.entered",
         /// Two credentials came with one request, as in cookie tossing.
         CredentialsAmbiguous = "credentials.ambiguous",
         /// The owner gave a session another name, or tried to.

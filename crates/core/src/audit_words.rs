@@ -197,6 +197,7 @@ const fn verbs(action: AuditAction) -> (&'static str, &'static str) {
         AuditAction::ExecutionTerminated => {
             ("terminated an execution of", "terminate an execution of")
         }
+        AuditAction::HostEntered => ("entered an application as", "enter an application as"),
         AuditAction::CredentialsAmbiguous => ("sent two credentials of", "send two credentials of"),
         AuditAction::SessionRenamed => ("renamed a session of", "rename a session of"),
         AuditAction::SessionsExported => ("exported sessions of", "export sessions of"),
@@ -249,6 +250,7 @@ const fn own_verbs(action: AuditAction) -> Option<(&'static str, &'static str)> 
         AuditAction::ExecutionTerminated => {
             Some(("terminated an execution", "terminate an execution"))
         }
+        AuditAction::HostEntered => Some(("entered an application", "enter an application")),
         AuditAction::SessionRenamed => Some(("renamed a session", "rename a session")),
         AuditAction::SessionsExported => Some(("exported sessions", "export sessions")),
         AuditAction::RoleCreated => Some(("made a role", "make a role")),

@@ -118,6 +118,8 @@ words!(
         System = "system",
         /// A part of a user agent.
         Agent = "agent",
+        /// A user agent as a whole.
+        UserAgent = "user_agent",
         /// How long ago a session began, at least.
         OlderThan = "older_than",
         /// The same, at most.
@@ -227,6 +229,8 @@ pub enum Error {
     NotByKey,
     /// A connected client's own session does not do this.
     NotByClient,
+    /// A session that an application has opened for its user does not do this.
+    NotOnBehalf,
     /// The password was last entered too long ago for this.
     ReauthenticationRequired,
     /// Signed in, but not allowed.
@@ -249,6 +253,8 @@ pub enum Error {
     PreviewSpent,
     /// A sign-in that waited for its user to choose has been finished, overtaken, or is older than five minutes.
     ChoiceSpent,
+    /// The user may not sign in, or may do too much for a session that somebody else opens.
+    UserNotEligible,
     /// Another user has this e-mail.
     EmailTaken,
     /// Another organisation, or another role of the organisation, has this name.
@@ -289,6 +295,7 @@ impl Error {
             Self::PasswordChangeRequired => "password_change_required",
             Self::NotByKey => "not_by_key",
             Self::NotByClient => "not_by_client",
+            Self::NotOnBehalf => "not_on_behalf",
             Self::ReauthenticationRequired => "reauthentication_required",
             Self::Forbidden => "forbidden",
             Self::ForeignOrigin => "foreign_origin",
@@ -300,6 +307,7 @@ impl Error {
             Self::OtherAddress => "other_address",
             Self::PreviewSpent => "preview_spent",
             Self::ChoiceSpent => "choice_spent",
+            Self::UserNotEligible => "user_not_eligible",
             Self::EmailTaken => "email_taken",
             Self::NameTaken => "name_taken",
             Self::RoleInUse => "role_in_use",
@@ -325,6 +333,7 @@ impl Error {
             Self::PasswordChangeRequired
             | Self::NotByKey
             | Self::NotByClient
+            | Self::NotOnBehalf
             | Self::ReauthenticationRequired
             | Self::Forbidden
             | Self::ForeignOrigin => 403,
@@ -338,6 +347,7 @@ impl Error {
             | Self::OtherAddress
             | Self::PreviewSpent
             | Self::ChoiceSpent
+            | Self::UserNotEligible
             | Self::EmailTaken
             | Self::NameTaken
             | Self::RoleInUse
@@ -365,10 +375,6 @@ impl fmt::Display for Error {
             Self::PasswordChangeRequired => {
                 "Your password can be used once only. Change it first, under Security."
             }
-            Self::NotByKey => "An API key cannot do this. Sign in and do it in that session.",
-            Self::NotByClient => {
-                "A connected client's session cannot do this."
-            }
             Self::ReauthenticationRequired => {
                 "Enter your password again first, to confirm that it is you. Nothing was changed."
             }
@@ -376,8 +382,6 @@ impl fmt::Display for Error {
             Self::ForeignOrigin => "This request came from another site and was refused.",
             Self::NotFound => "There is nothing here, or it is not yours to see.",
             Self::SessionNotActive => "This session is not active any more.",
-            Self::ExecutionNotRunning => "This execution is over.",
-            Self::ClientNotConnected => "This client is not connected any more.",
             Self::SessionLimit(1) => {
                 return f.write_str(
                     "You are signed in elsewhere, and one session at a time is allowed. Sign out there, or ask an administrator to end it.",
@@ -395,27 +399,56 @@ impl fmt::Display for Error {
             }
             Self::PreviewSpent => "This preview has been used, or is older than ten minutes. Make a new one.",
             Self::ChoiceSpent => "This sign-in is over: it was finished, or took longer than five minutes. Sign in again.",
+            Self::Invalid(field, problem) => return write!(f, "{} {problem}.", field.as_str()),
+            Self::Unavailable => {
+                "The server cannot reach its database just now. Nothing was changed; try again in a moment."
+            }
+            Self::Internal => "Something went wrong on the server. It is noted in the log under the request id.",
+            Self::Unreachable => "The server could not be reached. Check the connection and try again.",
+            other => other.seldom_words(),
+        })
+    }
+}
+
+impl Error {
+    // What the interactive pages never meet: they carry no words for it.
+    #[cfg(target_arch = "wasm32")]
+    fn seldom_words(self) -> &'static str {
+        "The server refused this."
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn seldom_words(self) -> &'static str {
+        match self {
+            Self::NotByKey => "An API key cannot do this. Sign in and do it in that session.",
+            Self::NotByClient => "A connected client's session cannot do this.",
+            Self::NotOnBehalf => {
+                "A session that an application has opened for its user cannot do this. Sign in here."
+            }
+            Self::ExecutionNotRunning => "This execution is over.",
+            Self::ClientNotConnected => "This client is not connected any more.",
+            Self::UserNotEligible => {
+                "No session can be opened for this user: the account is locked or disabled, or may do more than manage its own sessions."
+            }
             Self::EmailTaken => "Another user has this e-mail. Choose another.",
             Self::NameTaken => "This name is taken. Choose another.",
             Self::RoleInUse => "Somebody has this role. Give them another one first.",
             Self::LastAdministrator => {
                 "This is the last enabled Platform administrator. Make another one first."
             }
-            Self::Invalid(field, problem) => return write!(f, "{} {problem}.", field.as_str()),
             Self::AmbiguousCredentials => {
                 "The request carries more than one session: two cookies, or a cookie and a bearer token. Send one."
             }
             Self::MalformedBody => "The body is not what this call takes; see the API description.",
-            Self::UnsupportedMediaType => "The body must be sent as application/json.",
+            Self::UnsupportedMediaType => {
+                "The body is of another type than this call takes, which is application/json unless its description says otherwise."
+            }
             Self::TooLarge => "The request is too large.",
             Self::MethodNotAllowed => "This address does not take this method.",
             Self::RequestTimeout => "The request took too long to arrive.",
-            Self::Unavailable => {
-                "The server cannot reach its database just now. Nothing was changed; try again in a moment."
-            }
-            Self::Internal => "Something went wrong on the server. It is noted in the log under the request id.",
-            Self::Unreachable => "The server could not be reached. Check the connection and try again.",
-        })
+            // All else has its words above.
+            _ => "The server refused this.",
+        }
     }
 }
 
@@ -425,7 +458,7 @@ impl std::error::Error for Error {}
 mod tests {
     use super::*;
 
-    const ALL: [(Error, &str, u16); 32] = [
+    const ALL: [(Error, &str, u16); 34] = [
         (Error::Unauthenticated, "unauthenticated", 401),
         (Error::SignInFailed, "sign_in_failed", 401),
         (Error::TooManyAttempts(7), "too_many_attempts", 429),
@@ -441,6 +474,8 @@ mod tests {
         ),
         (Error::NotByKey, "not_by_key", 403),
         (Error::NotByClient, "not_by_client", 403),
+        (Error::NotOnBehalf, "not_on_behalf", 403),
+        (Error::UserNotEligible, "user_not_eligible", 409),
         (Error::ExecutionNotRunning, "execution_not_running", 409),
         (Error::ClientNotConnected, "client_not_connected", 409),
         (Error::Forbidden, "forbidden", 403),
@@ -478,6 +513,7 @@ mod tests {
             assert_eq!((error.code(), error.status()), (code, status));
             let sentence = error.to_string();
             assert!(sentence.len() > 10 && sentence.ends_with('.'), "{sentence}");
+            assert_ne!(sentence, "The server refused this.", "{code}");
         }
         assert!(
             Error::TooManyAttempts(7)

@@ -5,6 +5,7 @@
 //! function, builds for WebAssembly, and means the same on the server and in the browser.
 
 pub mod address;
+pub mod applications;
 pub mod audit;
 pub mod audit_query;
 pub mod audit_words;
@@ -38,6 +39,7 @@ pub mod work_backend;
 pub mod zone;
 
 pub use address::AddressRange;
+pub use applications::{Introspection, OpenFor, TokenFacts, Whom};
 pub use audit::{AuditAction, AuditEvent, AuditOutcome};
 pub use audit_query::{AuditQuery, Who};
 pub use backend::{Answer, Backend};

@@ -12,8 +12,10 @@ use ipnet::IpNet;
 
 pub mod document;
 pub mod file;
+pub mod protect;
 pub mod values;
 
+use protect::ProtectRule;
 use values::{Timeout, duration, network, origin, rotation, time_zone, timeout};
 
 /// Where the data is. The commands that work on the database take these too.
@@ -202,6 +204,12 @@ pub struct Settings {
     #[arg(long, env = "ROLLCALL_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     pub trusted_proxy: Vec<IpNet>,
 
+    /// A rule for a host whose proxy asks Rollcall about each request: `HOST/PATH`, which may end with `*`, and words after
+    /// it: methods, `everyone`, `role=KEY`, `organisation=ID`. Several with semicolons; the first that fits a request
+    /// decides, and what none fits is refused. Needs `public-url` and `trusted-proxy`.
+    #[arg(long, env = "ROLLCALL_PROTECT", value_name = "RULE", value_delimiter = ';', value_parser = protect::rule)]
+    pub protect: Vec<ProtectRule>,
+
     /// What this server is called in its sessions. Without it, the host name.
     #[arg(long, env = "ROLLCALL_SERVER_NAME", value_name = "NAME", value_parser = values::server_name)]
     pub server_name: Option<String>,
@@ -285,6 +293,18 @@ impl Settings {
                 self.listen,
                 self.listen.port()
             ));
+        }
+        if let Some(rule) = self.protect.first() {
+            if self.public_url.is_none() {
+                return Err(format!(
+                    "--protect {rule} needs --public-url, where people sign in; write the address that they type"
+                ));
+            }
+            if self.trusted_proxy.is_empty() {
+                return Err(format!(
+                    "--protect {rule} needs --trusted-proxy, or nobody would be believed; write the proxy's address"
+                ));
+            }
         }
         if let Some(wide) = self
             .trusted_proxy

@@ -33,6 +33,7 @@ mod migration;
 pub mod organisations;
 mod overtaken;
 pub mod policies;
+pub mod protected_hosts;
 mod read_only;
 pub mod records;
 pub mod roles;

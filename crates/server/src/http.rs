@@ -23,6 +23,7 @@ use crate::service::{Door, RequestBackend, Service};
 
 pub mod address;
 mod addresses;
+mod applications;
 pub mod assets;
 mod audit;
 mod body;
@@ -31,6 +32,7 @@ pub mod credentials;
 mod executions;
 mod export;
 mod extract;
+mod forward_auth;
 mod headers;
 mod help;
 mod keys;
@@ -67,6 +69,8 @@ pub struct Http {
     proxies: address::Proxies,
     public: Option<Origin>,
     include_subdomains: bool,
+    /// Where a form of ours may lead besides: `https://app.example …`.
+    form_targets: String,
     support_contact: Option<String>,
     request_ids: RequestIds,
 }
@@ -82,6 +86,7 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         proxies: address::Proxies::new(settings.trusted_proxy.clone()),
         public: settings.public_url.clone(),
         include_subdomains: settings.hsts_include_subdomains,
+        form_targets: form_targets(settings),
         support_contact: settings.sign_in.support_contact.clone(),
         request_ids: RequestIds::default(),
     });
@@ -147,7 +152,10 @@ pub fn router(settings: &Settings, service: Service) -> Router {
             delete(me::end_session).patch(me::rename_session),
         )
         // Administration
-        .route("/api/v1/sessions", get(sessions::list))
+        .route(
+            "/api/v1/sessions",
+            get(sessions::list).post(applications::open_for),
+        )
         .route("/api/v1/sessions/count", get(sessions::count))
         .route("/api/v1/sessions/stats", get(sessions::stats))
         .route("/api/v1/sessions/export", get(export::sessions))
@@ -201,6 +209,9 @@ pub fn router(settings: &Settings, service: Service) -> Router {
             "/api/v1/executions/{id}",
             get(executions::find).patch(executions::end),
         )
+        // For applications with a sign-in of their own
+        .route("/api/v1/introspect", post(applications::introspect))
+        .route("/api/v1/revoke", post(applications::revoke))
         .route(
             "/api/v1/throttled-addresses",
             get(addresses::list).delete(addresses::release),
@@ -223,6 +234,15 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         // The two calls of Rediacc's console
         .route("/api/UserRequests", get(user_requests::list))
         .route("/api/UserRequest/{id}", delete(user_requests::end))
+        // In front of other applications
+        .route("/auth/verify", get(forward_auth::verify))
+        .route("/auth/start", get(forward_auth::begin))
+        .route(
+            "/auth/sign-out",
+            get(forward_auth::ask_sign_out).post(forward_auth::sign_out),
+        )
+        .route("/.rollcall/start", get(forward_auth::start))
+        .route("/.rollcall/callback", get(forward_auth::callback))
         // The API's description
         .route("/api/openapi.json", get(openapi::answer))
         .route("/api/docs", get(try_it::page))
@@ -240,6 +260,16 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .method_not_allowed_fallback(respond::method_not_allowed)
         .layer(from_fn_with_state(shared.clone(), treat))
         .with_state(shared)
+}
+
+// Signing in on the way to a protected host ends there, and browsers hold the form to that.
+fn form_targets(settings: &Settings) -> String {
+    let origins = settings.protect.iter().map(|rule| rule.origin.to_string());
+    let distinct: std::collections::BTreeSet<_> = origins.collect();
+    distinct
+        .into_iter()
+        .map(|origin| format!(" {origin}"))
+        .collect()
 }
 
 /// The order in which a request is treated, for every route and for what is none.
@@ -265,6 +295,7 @@ async fn treat(State(http): State<Shared>, request: Request, next: Next) -> Resp
             nonce: asked.nonce.get().map(|nonce| &**nonce),
             https: asked.https,
             include_subdomains: http.include_subdomains,
+            form_targets: &http.form_targets,
             personal: asked.area.knows_who_asks(),
             request_id: &asked.id,
         },
@@ -372,11 +403,12 @@ impl Area {
             Self::Page => Some(Door::Page),
             Self::Rpc => Some(Door::Rpc),
             Self::Api => Some(Door::Api),
-            Self::Open => None,
+            Self::OAuth => Some(Door::Quiet),
+            Self::Proxied | Self::Open => None,
         }
     }
 
     fn knows_who_asks(self) -> bool {
-        self.door().is_some()
+        self != Self::Open
     }
 }

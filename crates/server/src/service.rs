@@ -8,6 +8,7 @@ pub mod account;
 pub mod activity;
 mod addresses;
 pub mod admin;
+pub mod applications;
 pub mod audit;
 pub mod authenticate;
 pub mod cache;
@@ -20,8 +21,8 @@ pub mod executions;
 pub mod export;
 pub mod facts;
 pub mod first_start;
+pub mod forward_auth;
 pub mod handover;
-pub mod key_secret;
 mod keys;
 pub mod limits;
 pub mod many;
@@ -36,12 +37,12 @@ mod reauthentication;
 pub mod request;
 pub mod roles;
 mod saved_filters;
+pub mod secret;
 pub mod sessions;
 pub mod sign_in;
 mod stopping;
 mod streams;
 pub mod throttle;
-pub mod ticket;
 pub mod token;
 pub mod upkeep;
 mod user_acts;
@@ -62,6 +63,7 @@ use rollcall_core::{Error, Kind, Timestamp};
 use sea_orm::DatabaseTransaction;
 
 use crate::clock::{Clock, Random};
+use crate::config::protect::ProtectRule;
 use crate::db::{Database, DbError, Share};
 
 pub use caller::Caller;
@@ -107,6 +109,8 @@ pub struct ServiceConfig {
     pub time_zone: chrono_tz::Tz,
     /// Whom people can ask.
     pub support_contact: Option<String>,
+    /// What is open to whom on the hosts that ask about each request.
+    pub protect: Vec<ProtectRule>,
     /// The folder of `audit.key` and `audit.head`.
     pub data_dir: PathBuf,
     /// How many passwords are hashed at once; about the number of processors.
@@ -138,6 +142,7 @@ impl ServiceConfig {
             server_name: "LOCAL".to_owned(),
             time_zone: chrono_tz::UTC,
             support_contact: None,
+            protect: Vec::new(),
             data_dir,
             hash_slots: std::thread::available_parallelism().map_or(2, usize::from),
             cache_capacity: 200_000,
@@ -174,6 +179,7 @@ struct Inner {
     token_turns: authenticate::TokenTurns,
     zones: zones::Zones,
     handover: handover::Handover,
+    host_credentials: quick_cache::sync::Cache<forward_auth::HostKey, cache::Key>,
     streams: Arc<streams::Streams>,
     reachable: AtomicBool,
     /// How many transactions were committed: what the database did while a probe waited.
@@ -208,6 +214,7 @@ impl Service {
             token_turns: authenticate::TokenTurns::default(),
             zones: zones::Zones::default(),
             handover: handover::Handover::default(),
+            host_credentials: quick_cache::sync::Cache::new(config.cache_capacity),
             streams: Arc::default(),
             reachable: AtomicBool::new(true),
             commits: AtomicU64::new(0),

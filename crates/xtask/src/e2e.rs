@@ -28,6 +28,7 @@ pub(crate) fn check_present() -> Result<()> {
 /// Runs the tests against the given server program; `lenient` lets a filter match none of them.
 pub(crate) fn run(server: &Path, filter: &[String], lenient: bool) -> Result<String> {
     let chromium = setup::programs::chromium()?;
+    let proxies = setup::programs::proxies()?;
     install()?;
     let mut command = Command::new("npx");
     command
@@ -35,7 +36,8 @@ pub(crate) fn run(server: &Path, filter: &[String], lenient: bool) -> Result<Str
         .args(filter)
         .current_dir(folder())
         .env("ROLLCALL_BINARY", server)
-        .env("CHROMIUM", chromium);
+        .env("CHROMIUM", chromium)
+        .env("PATH", paths::path_with(&proxies)?);
     if lenient && !filter.is_empty() {
         command.arg("--pass-with-no-tests");
     }

@@ -36,6 +36,7 @@ pub(crate) fn command(args: Args) -> Result<()> {
     for_bundle(wasm::Purpose::Development)?;
     if args.tests {
         programs::chromium()?;
+        programs::proxies()?;
         programs::postgres()?;
     }
     Ok(())

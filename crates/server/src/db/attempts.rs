@@ -101,6 +101,22 @@ pub async fn rename(
     Ok(())
 }
 
+/// Whether the name is locked, by a lock that has not opened by itself since: one younger than `unlock_before`.
+pub async fn refuses(
+    connection: &impl ConnectionTrait,
+    name: &str,
+    unlock_before: Option<Timestamp>,
+) -> Result<bool, DbError> {
+    let mut sql = Sql::new(
+        connection,
+        "SELECT name FROM sign_in_attempt WHERE locked_at > ",
+    );
+    sql.bind(unlock_before.map_or(i64::MIN, |at| at.0))
+        .push(" AND name = ")
+        .bind(name);
+    Ok(sql.one(connection).await?.is_some())
+}
+
 /// Whether the name is locked.
 pub async fn is_locked(connection: &impl ConnectionTrait, name: &str) -> Result<bool, DbError> {
     let mut sql = Sql::new(

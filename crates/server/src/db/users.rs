@@ -245,6 +245,18 @@ pub async fn note_sign_in(
     Ok(sql.run(connection).await? == 1)
 }
 
+/// Notes a sign-in that another application has seen to.
+pub async fn note_sign_in_elsewhere(
+    connection: &impl ConnectionTrait,
+    user: UserId,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let mut sql = Sql::new(connection, r#"UPDATE "user" SET last_sign_in_at = "#);
+    sql.bind(now.0).push(" WHERE id = ").bind(user.0);
+    sql.run(connection).await?;
+    Ok(())
+}
+
 /// Whether users of an organisation can have this role.
 pub async fn role_exists(
     connection: &impl ConnectionTrait,

@@ -41,7 +41,9 @@ impl Proxies {
         }
     }
 
-    fn trusts(&self, ip: IpAddr) -> bool {
+    /// Whether the headers of this address count.
+    pub fn trusts(&self, ip: IpAddr) -> bool {
+        let ip = plain(ip);
         self.trusted.iter().any(|network| network.contains(&ip))
     }
 

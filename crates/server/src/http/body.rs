@@ -58,14 +58,14 @@ async fn collect(body: Body) -> Result<Vec<u8>, Error> {
 }
 
 // A form on another site can send text/plain, urlencoded and multipart without asking first; /api takes
-// none of them (ASVS 3.5.2).
+// none of them (ASVS 3.5.2), but for OAuth's two calls: what they do depends on a token in the form alone.
 fn type_fits(area: Area, headers: &HeaderMap, empty: bool) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (first, second) = (types.next(), types.next());
     let wanted = match area {
         Area::Api => "application/json",
-        Area::Rpc => "application/x-www-form-urlencoded",
-        Area::Page | Area::Open => return true,
+        Area::Rpc | Area::OAuth => "application/x-www-form-urlencoded",
+        Area::Page | Area::Proxied | Area::Open => return true,
     };
     match (first, second) {
         (None, _) => empty,
@@ -127,6 +127,13 @@ mod tests {
                 false,
                 true,
             ),
+            (
+                Area::OAuth,
+                Some("application/x-www-form-urlencoded"),
+                false,
+                true,
+            ),
+            (Area::OAuth, Some("application/json"), false, false),
             (Area::Rpc, Some("application/json"), false, false),
             (Area::Rpc, None, true, true),
             (Area::Page, Some("text/plain"), false, true),

@@ -4,11 +4,11 @@
 //! 5.8; CVE-2020-8184, CVE-2022-36032, CVE-2023-23934 (names), CVE-2024-28197 (two cookies).
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use rollcall_core::Error;
 
 use crate::service::Presented;
 use crate::service::effects::{CookieEffect, TicketEffect};
-use crate::service::key_secret::KeySecret;
-use crate::service::ticket::Ticket;
+use crate::service::secret::{EntryState, HostCredential, KeySecret, Ticket};
 use crate::service::token::Token;
 
 /// The session cookie's name. The prefix makes browsers insist on Secure, Path=/ and no Domain.
@@ -16,6 +16,12 @@ pub const COOKIE: &str = "__Host-rollcall";
 
 /// The cookie of a sign-in that waits for its user to choose what ends.
 pub const TICKET_COOKIE: &str = "__Host-rollcall-pending";
+
+/// The cookie of a session on a protected host.
+pub const HOST_COOKIE: &str = "__Host-rollcall-app";
+
+/// The cookie that binds an entry to a protected host to one browser.
+pub const STATE_COOKIE: &str = "__Host-rollcall-state";
 
 /// The header that carries a program's next token.
 pub const SESSION_TOKEN: HeaderName = HeaderName::from_static("session-token");
@@ -51,6 +57,53 @@ fn trim(bytes: &[u8]) -> &[u8] {
 pub fn has_cookie(headers: &HeaderMap) -> bool {
     let has = |name| cookies(headers, name).next().is_some();
     has(COOKIE) || has(TICKET_COOKIE)
+}
+
+/// The credential on a protected host that came along. Two are an error, as two sessions are.
+pub fn host_credential(headers: &HeaderMap) -> Result<Option<HostCredential>, Error> {
+    let mut values = cookies(headers, HOST_COOKIE);
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Error::AmbiguousCredentials);
+    }
+    let text = first.and_then(|value| std::str::from_utf8(value).ok());
+    Ok(text.and_then(HostCredential::parse))
+}
+
+/// A session's token as the only bearer.
+pub fn bearer(headers: &HeaderMap) -> Option<Token> {
+    let mut values = bearers(headers);
+    let value = values.next().filter(|_| values.next().is_none())?;
+    token(value)
+}
+
+/// What binds an entry to this browser, if it has it already.
+pub fn entry_state(headers: &HeaderMap) -> Option<EntryState> {
+    let mut values = cookies(headers, STATE_COOKIE);
+    let value = values.next().filter(|_| values.next().is_none())?;
+    EntryState::parse(std::str::from_utf8(value).ok()?)
+}
+
+/// Gives a browser what binds an entry to it, for ten minutes.
+pub fn write_entry_state(state: &EntryState, headers: &mut HeaderMap) {
+    let line = format!(
+        "{STATE_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600",
+        *state.expose()
+    );
+    if let Some(value) = secret(&line) {
+        headers.append(header::SET_COOKIE, value);
+    }
+}
+
+/// Gives a browser its credential on a protected host, until it is closed: a new one costs nobody anything.
+pub fn write_host_credential(credential: &HostCredential, headers: &mut HeaderMap) {
+    let line = format!(
+        "{HOST_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax",
+        *credential.expose()
+    );
+    if let Some(value) = secret(&line) {
+        headers.append(header::SET_COOKIE, value);
+    }
 }
 
 /// The ticket that came along, if exactly one did.

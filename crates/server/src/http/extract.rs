@@ -152,6 +152,19 @@ impl<T: DeserializeOwned + Default> FromRequest<Shared> for OptionalBody<T> {
     }
 }
 
+/// The pairs of a form.
+pub(super) struct Form(pub(super) Vec<(String, String)>);
+
+impl FromRequest<Shared> for Form {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &Shared) -> Result<Self, ApiError> {
+        let bytes = bytes(request, state).await?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Error::MalformedBody)?;
+        Ok(Self(query::pairs(text)?))
+    }
+}
+
 async fn bytes(request: Request, state: &Shared) -> Result<Bytes, ApiError> {
     Bytes::from_request(request, state)
         .await

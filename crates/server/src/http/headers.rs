@@ -9,17 +9,23 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 // With a nonce for the scripts that Leptos writes into pages; without one, none of them runs.
-fn content_security_policy(nonce: Option<&str>) -> Option<HeaderValue> {
+fn content_security_policy(nonce: Option<&str>, form_targets: &str) -> Option<HeaderValue> {
     const PLAIN: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
         img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
         object-src 'none'; frame-ancestors 'none'";
-    match nonce {
-        None => Some(HeaderValue::from_static(PLAIN)),
-        Some(nonce) => {
-            let scripts = format!("script-src 'self' 'nonce-{nonce}'");
-            HeaderValue::from_str(&PLAIN.replacen("script-src 'self'", &scripts, 1)).ok()
-        }
+    if nonce.is_none() && form_targets.is_empty() {
+        return Some(HeaderValue::from_static(PLAIN));
     }
+    let mut policy = PLAIN.to_owned();
+    if let Some(nonce) = nonce {
+        let scripts = format!("script-src 'self' 'nonce-{nonce}'");
+        policy = policy.replacen("script-src 'self'", &scripts, 1);
+    }
+    if !form_targets.is_empty() {
+        let forms = format!("form-action 'self'{form_targets}");
+        policy = policy.replacen("form-action 'self'", &forms, 1);
+    }
+    HeaderValue::from_str(&policy).ok()
 }
 
 /// What the headers depend on.
@@ -31,6 +37,8 @@ pub(super) struct Circumstances<'a> {
     pub https: bool,
     /// `--hsts-include-subdomains`.
     pub include_subdomains: bool,
+    /// Where a form may lead besides our own host, each with a space before it.
+    pub form_targets: &'a str,
     /// Whether the answer depends on who asks.
     pub personal: bool,
     /// The request's id.
@@ -39,7 +47,7 @@ pub(super) struct Circumstances<'a> {
 
 /// Adds them.
 pub(super) fn add(headers: &mut HeaderMap, of: Circumstances<'_>) {
-    if let Some(policy) = content_security_policy(of.nonce) {
+    if let Some(policy) = content_security_policy(of.nonce, of.form_targets) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     headers.insert(
@@ -82,6 +90,7 @@ mod tests {
         nonce: None,
         https: false,
         include_subdomains: false,
+        form_targets: "",
         personal: false,
         request_id: "r",
     };
@@ -104,6 +113,21 @@ mod tests {
         );
         assert!(!headers.contains_key("strict-transport-security"));
         assert_eq!(headers["x-request-id"], "r");
+    }
+
+    #[test]
+    fn a_form_may_lead_to_protected_hosts() {
+        let mut headers = HeaderMap::new();
+        let of = Circumstances {
+            form_targets: " https://a.example",
+            ..PLAIN
+        };
+        add(&mut headers, of);
+        let policy = headers["content-security-policy"].to_str().expect("text");
+        assert!(
+            policy.contains("; form-action 'self' https://a.example; base-uri"),
+            "{policy}"
+        );
     }
 
     #[test]

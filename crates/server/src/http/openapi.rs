@@ -18,8 +18,9 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    addresses, audit, clients, credentials, executions, export, keys, many, me, operations,
-    organisations, policy, roles, saved_filters, sessions, sign_in, user_requests, users,
+    addresses, applications, audit, clients, credentials, executions, export, keys, many, me,
+    operations, organisations, policy, roles, saved_filters, sessions, sign_in, user_requests,
+    users,
 };
 use crate::error::{FieldError, ProblemDocument};
 
@@ -45,6 +46,7 @@ use crate::error::{FieldError, ProblemDocument};
         keys::list, keys::create, keys::revoke, keys::list_of_user,
         clients::list, clients::register, clients::find, clients::remove, clients::heartbeat, clients::commands,
         clients::disconnect, clients::dispatch,
+        applications::open_for, applications::introspect, applications::revoke,
         executions::list, executions::start, executions::find, executions::end,
         users::list_sessions, users::end_sessions, users::force_logout,
         roles::list, roles::create, roles::find, roles::edit, roles::remove,
@@ -55,7 +57,7 @@ use crate::error::{FieldError, ProblemDocument};
     ),
     tags(
         (name = "Signing in"), (name = "My account"), (name = "Sessions"), (name = "Users"), (name = "Roles"),
-        (name = "Organisations"), (name = "API keys"), (name = "Clients"), (name = "Executions"), (name = "Policy"), (name = "Audit"),
+        (name = "Organisations"), (name = "API keys"), (name = "Clients"), (name = "Executions"), (name = "Applications"), (name = "Policy"), (name = "Audit"),
         (name = "Rediacc", description = "The calls of Rediacc's console, with its field names"),
         (name = "Operations"),
     ),

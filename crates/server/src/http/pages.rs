@@ -73,6 +73,12 @@ async fn answer<V: IntoView + 'static>(
     if let Some(error) = backend.refused() {
         return respond::with(error.into());
     }
+    // Sessions of programs are none that a person looks at pages with.
+    if let Err(error @ (Error::NotByClient | Error::NotOnBehalf)) = backend.signed_in()
+        && !OPEN_PAGES.contains(&request.uri().path())
+    {
+        return respond::with(error.into());
+    }
     if let Some(elsewhere) = guard(&backend, request.uri().path(), request.uri().query()) {
         return see_other(&elsewhere);
     }

@@ -10,7 +10,7 @@ use http::header;
 use leptos::nonce::Nonce;
 
 use super::address::Peer;
-use super::{Http, credentials};
+use super::{Http, applications, credentials, forward_auth};
 use crate::service::RequestFacts;
 use crate::service::facts::LONGEST_USER_AGENT;
 
@@ -23,6 +23,11 @@ pub(super) enum Area {
     Rpc,
     /// The REST API.
     Api,
+    /// A call of OAuth within it: takes a form, and never rotates the token of whoever asks.
+    OAuth,
+    /// What proxies ask about others, and what browsers reach through them on protected hosts: no session of the asker's
+    /// own is looked at.
+    Proxied,
     /// The same for everyone: files, operations, descriptions.
     Open,
 }
@@ -42,8 +47,12 @@ impl Area {
             "/readyz",
             "/metrics",
         ];
-        if open.into_iter().any(under) || matches!(path, "/favicon.svg" | "/robots.txt") {
+        if forward_auth::is_of_proxies(path) {
+            Self::Proxied
+        } else if open.into_iter().any(under) || matches!(path, "/favicon.svg" | "/robots.txt") {
             Self::Open
+        } else if applications::takes_forms(path) {
+            Self::OAuth
         } else if under("/api") {
             Self::Api
         } else if under("/rpc") {
@@ -68,6 +77,8 @@ pub(super) struct Asked {
     pub(super) https: bool,
     /// The host that it asks for, with its port.
     pub(super) host: Option<String>,
+    /// Whether it came from a proxy that is listed.
+    pub(super) by_proxy: bool,
     /// Whether the sender wants a page rather than data.
     pub(super) wants_html: bool,
     /// Set by a page with inline scripts.
@@ -99,6 +110,7 @@ impl Asked {
             scheme,
             https: scheme == Some(true),
             host,
+            by_proxy: http.proxies.trusts(peer),
             wants_html: accepts_html(headers),
             nonce: OnceLock::new(),
         }
@@ -204,10 +216,18 @@ mod tests {
             ("/api/UserRequests", Area::Api),
             ("/api/openapi.json", Area::Open),
             ("/api/openapi.jsonx", Area::Api),
+            ("/api/v1/introspect", Area::OAuth),
+            ("/api/v1/revoke", Area::OAuth),
+            ("/api/v1/revoke/", Area::Api),
             ("/api/docs/try.js", Area::Open),
             ("/rpc/sign_in", Area::Rpc),
             ("/pkg/rollcall-client.js", Area::Open),
             ("/metrics", Area::Open),
+            ("/auth/verify", Area::Proxied),
+            ("/auth/verify/", Area::Page),
+            ("/auth/start", Area::Page),
+            ("/.rollcall/start", Area::Proxied),
+            ("/.rollcall", Area::Page),
         ] {
             assert_eq!(Area::of(path), area, "{path}");
         }

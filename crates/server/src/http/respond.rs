@@ -62,7 +62,7 @@ impl<T: serde::Serialize> IntoResponse for Created<T> {
 /// An error in the shape that its asker can read: a problem document for programs, our own error for our
 /// own client, a page for people.
 pub(super) fn in_shape(http: &Http, asked: &Asked, error: ApiError, routed: bool) -> Response {
-    let mut response = if asked.area == Area::Api {
+    let mut response = if matches!(asked.area, Area::Api | Area::OAuth) {
         error.clone().into_problem(&asked.id)
     } else if asked.wants_html {
         let contact = http.support_contact.as_deref();

@@ -9,7 +9,8 @@ use std::time::Duration;
 use rollcall_core::rotation::{self, Verdict};
 use rollcall_core::session::state_at;
 use rollcall_core::{
-    ApiKey, AuditAction, AuditOutcome, EndReason, Error, KeyState, SessionId, Timestamp,
+    ApiKey, AuditAction, AuditOutcome, EndReason, Error, KeyState, OrganisationId, SessionId,
+    Timestamp,
 };
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -19,7 +20,7 @@ use super::cache::CachedSession;
 use super::caller::{Caller, KeyInUse};
 use super::ending::ended_one;
 use super::facts::RequestFacts;
-use super::key_secret::KeySecret;
+use super::secret::KeySecret;
 use super::stopping::with_stopped;
 use super::token::Token;
 use crate::db::{self, Authority, DbError};
@@ -65,6 +66,18 @@ impl Service {
         may_rotate: bool,
         facts: &RequestFacts,
     ) -> Result<Authentication, Error> {
+        self.authenticate_within(token, may_rotate, facts, None)
+            .await
+    }
+
+    /// The same, where a session of any other organisation than this one is nobody's, and is not touched.
+    pub(super) async fn authenticate_within(
+        &self,
+        token: &Token,
+        may_rotate: bool,
+        facts: &RequestFacts,
+        organisation: Option<OrganisationId>,
+    ) -> Result<Authentication, Error> {
         if !self.is_reachable() {
             return Err(Error::Unavailable);
         }
@@ -78,6 +91,9 @@ impl Service {
                     None => return Ok(Authentication::Unknown),
                 },
             };
+            if organisation.is_some_and(|id| id != session.authority.organisation.id) {
+                return Ok(Authentication::Unknown);
+            }
             let now = self.now();
             let record = &session.record;
             let standing =
@@ -207,7 +223,10 @@ impl Service {
         (entry.version() > session.version()).then_some(entry)
     }
 
-    async fn read_session(&self, key: &[u8; 32]) -> Result<Option<Arc<CachedSession>>, Error> {
+    pub(super) async fn read_session(
+        &self,
+        key: &[u8; 32],
+    ) -> Result<Option<Arc<CachedSession>>, Error> {
         for _ in 0..MOST_ROUNDS {
             let authority_version = self.inner.cache.authority_version();
             let found = db::sessions::find_by_lineage(self.db().reader(), key).await;

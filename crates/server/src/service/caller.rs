@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rollcall_core::rights::Somebody;
 use rollcall_core::role::Reach;
 use rollcall_core::{
-    ApiKey, Error, Kind, OrganisationId, Permission, Permissions, Profile, Rights, RoleKey,
+    ApiKey, Error, Kind, Method, OrganisationId, Permission, Permissions, Profile, Rights, RoleKey,
     SessionId, UserId, Viewer,
 };
 
@@ -69,6 +69,16 @@ impl Caller {
         matches!(&self.credential, Credential::Session(session) if session.record.kind == Kind::Client)
     }
 
+    /// Whether an application has opened the session that asks, for its user.
+    pub fn is_on_behalf(&self) -> bool {
+        matches!(&self.credential, Credential::Session(session) if session.record.method == Method::OnBehalf)
+    }
+
+    // Neither has any of its user's rights: whoever opened it may have had few.
+    fn is_confined(&self) -> bool {
+        self.is_client() || self.is_on_behalf()
+    }
+
     /// What the caller has shown: what is begun with it hangs on it.
     pub(super) fn parent(&self) -> Parent {
         match &self.credential {
@@ -122,23 +132,22 @@ impl Caller {
 
     /// What the caller may do; nothing but their own account until a one-time password is changed.
     pub fn permissions(&self) -> Permissions {
-        match self.is_client() {
+        match self.is_confined() {
             true => Permissions::default(),
             false => self.authority().permissions(),
         }
     }
 
-    // A client's session has none of its user's rights: whoever registered it may have had few.
     fn rights(&self) -> Rights {
-        match self.is_client() {
+        match self.is_confined() {
             true => Rights::default(),
             false => self.authority().rights,
         }
     }
 
-    /// True until a one-time password is changed.
+    /// True until a one-time password is changed. No matter of those who sign in elsewhere.
     pub fn password_change_required(&self) -> bool {
-        self.authority().password_change_required
+        self.authority().password_change_required && !self.is_on_behalf()
     }
 
     /// The caller as the rules know them.

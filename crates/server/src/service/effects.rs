@@ -2,7 +2,7 @@
 
 use rollcall_core::{Error, LastEnd, Session};
 
-use super::ticket::Ticket;
+use super::secret::Ticket;
 use super::token::Token;
 
 /// What to do with the session cookie.

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::key_secret::KeySecret;
-use super::ticket::Ticket;
+use super::secret::KeySecret;
+use super::secret::Ticket;
 use super::token::Token;
 
 /// The longest user agent that is kept, in bytes.

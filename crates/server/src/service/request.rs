@@ -21,10 +21,11 @@ use super::caller::Caller;
 use super::choosing::TICKET;
 use super::effects::{CookieEffect, Effects, TicketEffect};
 use super::facts::{Presented, RequestFacts};
+use super::secret::{EntryCode, Ticket};
 use super::sign_in::Refused;
-use super::ticket::Ticket;
 use super::token::Token;
 use super::{Service, zones};
+use crate::config::values::Origin;
 
 /// The door that a request came through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -213,7 +214,7 @@ impl RequestBackend {
     }
 
     // Only a right password leads here, so that its user may see what is open.
-    async fn offer_choice(&self, refused: Refused) -> Error {
+    pub(super) async fn offer_choice(&self, refused: Refused) -> Error {
         if let Some(user) = refused.chooser
             && let Ok(choice) = self.service.sessions_to_choose(user).await
         {
@@ -236,13 +237,26 @@ impl RequestBackend {
         self.noted(work.await)
     }
 
+    /// Lets the caller's session into a protected host.
+    pub async fn begin_entry(
+        &self,
+        origin: &Origin,
+        state_hash: [u8; 32],
+    ) -> Result<EntryCode, Error> {
+        let work = async {
+            let caller = self.signed_in()?;
+            self.service.begin_entry(caller, origin, state_hash).await
+        };
+        self.noted(work.await)
+    }
+
     /// Now, by the service's clock.
     pub fn now(&self) -> Timestamp {
         self.service.now()
     }
 
     /// The caller, whose password need not be changed first. A connected client is none: its session opens what
-    /// `at_work` opens and nothing else, whatever its user may do.
+    /// `at_work` opens and nothing else, whatever its user may do. Nor is a session that an application has opened.
     pub fn signed_in(&self) -> Result<&Caller, Error> {
         let caller = self.at_work()?;
         if caller.is_client() {
@@ -254,6 +268,16 @@ impl RequestBackend {
 
     /// The caller, who may be a connected client.
     pub fn at_work(&self) -> Result<&Caller, Error> {
+        let caller = self.known()?;
+        if caller.is_on_behalf() {
+            Err(Error::NotOnBehalf)
+        } else {
+            Ok(caller)
+        }
+    }
+
+    /// The caller, whatever their session opens: enough to say who that is.
+    fn known(&self) -> Result<&Caller, Error> {
         let caller = self.anyone_signed_in()?;
         if caller.password_change_required() {
             Err(Error::PasswordChangeRequired)
@@ -421,7 +445,7 @@ impl Backend for RequestBackend {
     }
 
     fn me(&self) -> Answer<'_, Me> {
-        self.answer(async { Ok(self.service.me(self.at_work()?)) })
+        self.answer(async { Ok(self.service.me(self.known()?)) })
     }
 
     fn change_password(&self, input: ChangePassword) -> Answer<'_, ()> {
@@ -429,6 +453,9 @@ impl Backend for RequestBackend {
             let caller = self.anyone_signed_in()?;
             if caller.is_client() {
                 return Err(Error::NotByClient);
+            }
+            if caller.is_on_behalf() {
+                return Err(Error::NotOnBehalf);
             }
             let token = self
                 .service

@@ -18,8 +18,8 @@ use super::facts::RequestFacts;
 use super::names::name_if_given;
 use super::opening::{Opening, Proof, Wanted};
 use super::password::Password;
+use super::secret::Ticket;
 use super::throttle::Throttled;
-use super::ticket::Ticket;
 use super::token::Token;
 use super::{Service, user_agent};
 use crate::db;
@@ -278,11 +278,11 @@ pub(super) fn user_ref(user: &UserRecord) -> UserRef {
     }
 }
 
-fn usable(user: &UserRecord) -> bool {
+pub(super) fn usable(user: &UserRecord) -> bool {
     user.enabled && !user.deleted && user.organisation_enabled
 }
 
-fn session_name(given: Option<&str>, facts: &RequestFacts) -> Result<String, Error> {
+pub(super) fn session_name(given: Option<&str>, facts: &RequestFacts) -> Result<String, Error> {
     match name_if_given(given.unwrap_or_default(), LONGEST_SESSION_NAME)? {
         Some(name) => Ok(name),
         None => Ok(user_agent::session_name(&user_agent::parse(

@@ -78,6 +78,7 @@ impl Service {
         self.write(move |tx, _| {
             Box::pin(async move {
                 db::api_keys::purge(tx, before).await?;
+                db::protected_hosts::purge_credentials(tx).await?;
                 db::executions::purge(tx, before).await?;
                 db::clients::purge(tx, before).await
             })

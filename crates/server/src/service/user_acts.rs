@@ -193,9 +193,14 @@ impl Service {
         let outcome = match result {
             Err(Error::Forbidden) => AuditOutcome::NotPermitted,
             Err(Error::NotFound) => AuditOutcome::NotFound,
-            Err(Error::LastAdministrator | Error::RoleInUse | Error::ReauthenticationRequired) => {
-                AuditOutcome::Refused
-            }
+            Err(
+                Error::LastAdministrator
+                | Error::RoleInUse
+                | Error::ReauthenticationRequired
+                | Error::UserNotEligible
+                | Error::SessionLimit(_)
+                | Error::OtherAddress,
+            ) => AuditOutcome::Refused,
             Err(Error::Unavailable) => AuditOutcome::Failed,
             _ => return,
         };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rollcall_core::backend::Answer;
 use rollcall_core::{
     ApiKey, ApiKeyId, Client, ClientId, ClientQuery, Command, CreateKey, Dispatch, Error,
-    Execution, ExecutionId, ExecutionQuery, ExecutionState, ForceLogout, KeyCreated, Page,
-    RegisterClient, StartExecution, UserId, WorkBackend,
+    Execution, ExecutionId, ExecutionQuery, ExecutionState, ForceLogout, Introspection, KeyCreated,
+    OpenFor, Page, RegisterClient, Session, StartExecution, UserId, WorkBackend,
 };
 use uuid::Uuid;
 
@@ -33,6 +33,38 @@ impl RequestBackend {
     /// Opens the stream of commands of the client that asks.
     pub async fn open_commands(&self, id: ClientId) -> Result<CommandStream, Error> {
         let work = async { self.service.open_commands(self.at_work()?, id).await };
+        self.noted(work.await)
+    }
+}
+
+// What applications ask for comes through the REST API alone.
+impl RequestBackend {
+    /// Opens a session for somebody whom an application has signed in.
+    pub async fn open_for(&self, input: OpenFor) -> Result<(Session, Token), Error> {
+        let caller = self.noted(self.signed_in())?;
+        match self.service.open_for(caller, &self.facts, input).await {
+            Ok(opened) => Ok(opened),
+            Err(refused) => self.noted(Err(self.offer_choice(refused).await)),
+        }
+    }
+
+    /// What a token stands for, as far as it concerns the caller's organisation.
+    pub async fn introspect(&self, token: Option<&Token>) -> Result<Introspection, Error> {
+        let work = async {
+            let caller = self.signed_in()?;
+            self.service.introspect(caller, &self.facts, token).await
+        };
+        self.noted(work.await)
+    }
+
+    /// Ends the session that a token proves.
+    pub async fn revoke_token(&self, token: &Token) -> Result<(), Error> {
+        let work = async {
+            match self.refused() {
+                Some(error) => Err(error),
+                None => self.service.revoke_token(&self.facts, token).await,
+            }
+        };
         self.noted(work.await)
     }
 }

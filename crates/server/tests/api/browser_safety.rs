@@ -466,7 +466,7 @@ async fn methods_that_a_call_does_not_have_are_refused() {
             ("/api/v1/me", &["GET", "HEAD"][..]),
             ("/api/v1/sign-in", &["POST"]),
             ("/api/v1/me/sessions", &["GET", "HEAD", "DELETE"]),
-            ("/api/v1/sessions", &["GET", "HEAD"]),
+            ("/api/v1/sessions", &["GET", "HEAD", "POST"]),
             ("/api/v1/sessions/stats", &["GET", "HEAD"]),
             ("/api/UserRequests", &["GET", "HEAD"]),
             ("/api/v1/audit", &["GET", "HEAD"]),

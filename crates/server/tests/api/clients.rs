@@ -90,6 +90,11 @@ async fn a_client_has_a_session_of_its_own_that_opens_nothing_but_its_work() {
             .await
             .problem(403, "not_by_client");
     }
+    let browser = app.browser();
+    browser.hold(&runner.client.token().expect("a token"));
+    for path in ["/account/security", "/account/sessions", "/sessions"] {
+        assert_eq!(browser.get(path).await.status, 403, "{path}");
+    }
     // It is not another client, and nobody else is this one.
     let other = app.register(&app.holding(&secret)).await;
     for client in [&other.client, &admin, &app.holding(&secret)] {

@@ -20,7 +20,7 @@ both_databases!(
 
 // The database goes away and comes back. On SQLite its tables are renamed, which is as far as a test can go
 // beneath open connections; on PostgreSQL the connections are cut and no new one is let in.
-async fn away(app: &TestApp) {
+pub(crate) async fn away(app: &TestApp) {
     match kind() {
         DatabaseKind::Sqlite => app.sql("ALTER TABLE installation RENAME TO elsewhere; ALTER TABLE session RENAME TO session_elsewhere").await,
         DatabaseKind::Postgres => {
@@ -31,7 +31,7 @@ async fn away(app: &TestApp) {
     }
 }
 
-async fn back(app: &TestApp) {
+pub(crate) async fn back(app: &TestApp) {
     match kind() {
         DatabaseKind::Sqlite => app.sql("ALTER TABLE elsewhere RENAME TO installation; ALTER TABLE session_elsewhere RENAME TO session").await,
         DatabaseKind::Postgres => as_superuser(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", name(app))).await,

@@ -7,6 +7,7 @@
 #[macro_use]
 mod support;
 
+mod applications;
 mod audit;
 mod audit_list;
 mod audit_verify;
@@ -25,6 +26,7 @@ mod faults;
 mod filters;
 mod first_start;
 mod force_logout;
+mod forward_auth;
 mod guessing;
 mod hang_up;
 mod interleavings;

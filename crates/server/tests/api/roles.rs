@@ -156,6 +156,11 @@ const TABLE: &[Row] = &[
     ("POST", "/api/v1/users/{id}/force-logout", Target::Colleague, [200, 200, 200, 403, 403, 401]),
     ("POST", "/api/v1/users/{id}/force-logout", Target::Foreign, [200, 404, 404, 403, 403, 401]),
     ("POST", "/api/v1/users/{id}/force-logout", Target::Unknown, [404, 404, 404, 403, 403, 401]),
+    // Only with a role of one's own.
+    ("POST", "/api/v1/sessions", Target::None, [403, 403, 403, 403, 403, 401]),
+    ("POST", "/api/v1/introspect", Target::None, [403, 403, 403, 403, 403, 401]),
+    // Whoever has a token may revoke it.
+    ("POST", "/api/v1/revoke", Target::None, [200, 200, 200, 200, 200, 200]),
     ("GET", "/api/v1/users/{id}/policy", Target::Own, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/users/{id}/policy", Target::Colleague, [200, 200, 200, 403, 403, 401]),
     ("GET", "/api/v1/users/{id}/policy", Target::Foreign, [200, 404, 404, 403, 403, 401]),
@@ -350,6 +355,7 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
             json!({ "current_password": "a wrong password", "new_password": "nine loud geese before dawn" })
         }
         "/api/v1/me/reauthenticate" => json!({ "current_password": "a wrong password" }),
+        "/api/v1/sessions" => json!({ "email": "colleague@acme.test" }),
         "/api/v1/users" => json!({ "email": format!("{new}@acme.test") }),
         "/api/v1/keys" => json!({ "name": new.to_string(), "permissions": [] }),
         "/api/v1/roles" => json!({ "name": new.to_string(), "permissions": [] }),
@@ -383,6 +389,9 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
             && !path.ends_with("/unlock")
             && !path.ends_with("/reset-password");
     let answer = match with_body && !path.ends_with("/sign-out") {
+        _ if path.ends_with("/introspect") || path.ends_with("/revoke") => {
+            ask.form(&[("token", "x")]).await
+        }
         true => ask.json(&body).await,
         false => ask.await,
     };

@@ -2,7 +2,8 @@
 
 use crate::paths;
 use crate::process::{quiet, step};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use std::path::Path;
 use std::process::Command;
 
 /// Installs the packages, or stops with the command that would.
@@ -29,6 +30,37 @@ pub(super) fn install(packages: &[&str], why: &str) -> Result<()> {
                 .args(["-q", "-y", "--no-install-recommends", "install"])
                 .args(packages),
         )
+    })
+}
+
+/// Unpacks packages into a folder without installing them, which needs no rights and starts no service.
+pub(super) fn unpack(packages: &[&str], folder: &Path, why: &str) -> Result<()> {
+    let list = packages.join(" ");
+    if paths::which("apt-get").is_none() {
+        bail!(
+            "missing: {why}. This is not Debian, so please install {list} by your system's own means, then run this again"
+        );
+    }
+    if super::is_root()? {
+        step("Reading Debian's package lists", "apt-get update", || {
+            quiet(apt().args(["-q", "update"]))
+        })?;
+    }
+    step(&format!("Unpacking {list}"), why, || {
+        let downloads = folder.join("packages");
+        std::fs::create_dir_all(&downloads)
+            .with_context(|| format!("making {}", downloads.display()))?;
+        quiet(
+            apt()
+                .args(["-q", "download"])
+                .args(packages)
+                .current_dir(&downloads),
+        )?;
+        for package in std::fs::read_dir(&downloads).context("reading what was downloaded")? {
+            let package = package.context("reading what was downloaded")?.path();
+            quiet(Command::new("dpkg-deb").arg("-x").arg(package).arg(folder))?;
+        }
+        Ok(())
     })
 }
 

@@ -46,6 +46,28 @@ fn find_chromium() -> Option<PathBuf> {
         .or_else(|| Some(PathBuf::from(MAC)).filter(|path| path.is_file()))
 }
 
+/// The proxies that the end-to-end tests put before an application, as `docs/proxies` says: the system's, else Debian's,
+/// unpacked beside the other tools. Installed, they would start as services. Answers folders for `PATH`.
+pub(crate) fn proxies() -> Result<Vec<PathBuf>> {
+    const NAMES: [&str; 2] = ["nginx", "caddy"];
+    let unpacked = paths::tools()?.join("proxies");
+    let folders = vec![
+        PathBuf::from("/usr/sbin"),
+        unpacked.join("usr/sbin"),
+        unpacked.join("usr/bin"),
+    ];
+    let there = |name: &&str| {
+        paths::which(name).is_some() || folders.iter().any(|folder| folder.join(name).is_file())
+    };
+    if !NAMES.iter().all(there) {
+        debian::unpack(&NAMES, &unpacked, "proxies for the end-to-end tests")?;
+        if let Some(missing) = NAMES.iter().find(|name| !there(name)) {
+            bail!("{missing} was unpacked and still cannot be found");
+        }
+    }
+    Ok(folders)
+}
+
 /// What the benchmark measures with: wrk makes load, valgrind counts instructions.
 pub(crate) fn measuring() -> Result<()> {
     let missing: Vec<_> = ["wrk", "valgrind"]

@@ -384,3 +384,18 @@ CREATE TABLE session_owner_total (
     organisation_id {uuid} NOT NULL PRIMARY KEY,
     users bigint NOT NULL
 );
+-- Codes that lead a browser into a protected host, each used once.
+CREATE TABLE host_code (
+    secret_hash {bytes} NOT NULL PRIMARY KEY,
+    host {text} NOT NULL,
+    state_hash {bytes} NOT NULL,
+    lineage_hash {bytes} NOT NULL,
+    expires_at bigint NOT NULL
+){keyed};
+-- What a session is known by on a protected host. Never rotates, and is worth nothing without its session.
+CREATE TABLE host_credential (
+    secret_hash {bytes} NOT NULL PRIMARY KEY,
+    host {text} NOT NULL,
+    lineage_hash {bytes} NOT NULL,
+    created_at bigint NOT NULL
+){keyed};

@@ -93,6 +93,11 @@ impl Answer {
             .map(|value| value.to_str().expect("a header in ASCII"))
     }
 
+    /// A header's bytes.
+    pub(crate) fn bytes_of(&self, name: &str) -> &[u8] {
+        self.headers[name].as_bytes()
+    }
+
     /// Every `Set-Cookie`.
     pub(crate) fn cookies(&self) -> Vec<String> {
         let lines = self.headers.get_all(header::SET_COOKIE).iter();
