@@ -66,17 +66,25 @@ pub(crate) struct Api {
     token: Mutex<Zeroizing<String>>,
 }
 
+/// A client of HTTP that gives what it holds to the one server that it is asked to speak with.
+///
+/// # Errors
+/// Where this machine has no certificates of authorities to compare with.
+pub fn http_client(user_agent: &str) -> anyhow::Result<reqwest::Client> {
+    // Two in one process install it twice, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(user_agent)
+        .connect_timeout(Duration::from_secs(10))
+        // A token is for this server alone.
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .context("no connections can be made")
+}
+
 impl Api {
     pub(crate) fn new(server: &Server) -> anyhow::Result<Self> {
-        // Two agents in one process install it twice, which is fine.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("rollcall-agent/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
-            // A token is for this server alone.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .context("no connections can be made")?;
+        let http = http_client(concat!("rollcall-agent/", env!("CARGO_PKG_VERSION")))?;
         Ok(Self {
             http,
             base: server.url.clone(),

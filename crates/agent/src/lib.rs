@@ -14,6 +14,7 @@ mod serve;
 
 use std::process::ExitCode;
 
+pub use api::http_client;
 pub use arguments::AgentArguments;
 
 /// The execution was terminated by somebody.

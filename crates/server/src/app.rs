@@ -86,6 +86,32 @@ impl App {
         })
     }
 
+    /// Builds it for commands on a database that is there already: nothing is made that a first start makes.
+    ///
+    /// # Errors
+    /// As `build`, and where the database has no administrator yet.
+    pub async fn open_existing(settings: Settings) -> anyhow::Result<Self> {
+        let storage = &settings.storage;
+        let file = storage.data_dir.join("rollcall.db");
+        if storage.database.is_none() && !file.exists() {
+            anyhow::bail!(
+                "--data-dir {}: there is no database; name the folder of the server, or --database",
+                storage.data_dir.display()
+            );
+        }
+        let config = service_config(&settings)?;
+        let (clock, random) = (Arc::new(SystemClock::default()), Arc::new(OsRandom));
+        let (service, _) = open_with(storage, config, true, clock, random).await?;
+        let router = http::router(&settings, service.clone());
+        Ok(Self {
+            service,
+            router,
+            settings,
+            first_start: None,
+            demo: None,
+        })
+    }
+
     /// The service beneath, for tests and benchmarks.
     pub fn service(&self) -> &Service {
         &self.service

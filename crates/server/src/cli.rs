@@ -1,5 +1,5 @@
-//! The command line: `serve` (also without saying so), `users`, `audit`,
-//! `backup`, `restore`, `settings`, `openapi`.
+//! The command line: `serve` (also without saying so), what is done to sessions, users, clients, keys, policy and the
+//! audit trail, `backup`, `restore`, `agent`, `settings`, `openapi`, `completion`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,7 +11,14 @@ use crate::telemetry;
 
 mod audit;
 mod backup;
+mod clients;
+mod door;
+mod filter;
+mod keys;
+mod policy;
 mod serve;
+mod sessions;
+mod show;
 mod users;
 
 /// See who is signed in, what they are running, and end it: now, everywhere.
@@ -26,12 +33,25 @@ struct CommandLine {
 enum Command {
     /// Runs the server. `rollcall` alone does the same.
     Serve(Box<Settings>),
-    /// Creates, unlocks, disables, enables and deletes users and resets passwords, on the database itself.
+    /// Lists and ends sessions.
     #[command(subcommand)]
-    Users(users::UsersCommand),
-    /// Checks the audit trail.
+    Sessions(Box<sessions::SessionsCommand>),
+    /// Lists users and logs them out; creates, unlocks, disables, enables and deletes them and resets passwords on the
+    /// database itself.
     #[command(subcommand)]
-    Audit(audit::AuditCommand),
+    Users(Box<users::UsersCommand>),
+    /// Lists and disconnects connected clients.
+    #[command(subcommand)]
+    Clients(clients::ClientsCommand),
+    /// Lists and revokes API keys.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Shows what users have to keep to.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Checks the audit trail, and writes it into a file.
+    #[command(subcommand)]
+    Audit(Box<audit::AuditCommand>),
     /// Copies the database, the audit key and the noted end of the trail into a new folder, beside a running server.
     Backup(backup::BackupArguments),
     /// Checks a backup, ends every session that it knows, and puts it in place. Refused while a server runs on the
@@ -47,6 +67,12 @@ enum Command {
     },
     /// Prints the OpenAPI document.
     Openapi,
+    /// Prints what a shell needs to complete commands: `source <(rollcall completion bash)`.
+    Completion {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Runs the program with these arguments, the first of which is its own name.
@@ -59,21 +85,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match parsed {
         Command::Serve(settings) => in_runtime(serve::serve(*settings)),
-        Command::Users(command) => {
-            telemetry::start_quietly();
-            in_runtime(users::run(command))
-        }
-        Command::Audit(command) => {
-            telemetry::start_quietly();
-            in_runtime(audit::run(command))
-        }
-        Command::Backup(arguments) => {
-            telemetry::start_quietly();
-            in_runtime(backup::back_up(arguments))
-        }
-        Command::Restore(arguments) => {
-            telemetry::start_quietly();
-            in_runtime(backup::restore(arguments))
+        Command::Sessions(command) => quietly(sessions::run(*command)),
+        Command::Users(command) => quietly(users::run(*command)),
+        Command::Clients(command) => quietly(clients::run(command)),
+        Command::Keys(command) => quietly(keys::run(command)),
+        Command::Policy(command) => quietly(policy::run(command)),
+        Command::Audit(command) => quietly(audit::run(*command)),
+        Command::Backup(arguments) => quietly(backup::back_up(arguments)),
+        Command::Restore(arguments) => quietly(backup::restore(arguments)),
+        Command::Completion { shell } => {
+            let mut out = std::io::stdout().lock();
+            clap_complete::generate(shell, &mut CommandLine::command(), "rollcall", &mut out);
+            Ok(())
         }
         Command::Agent(arguments) => {
             return match runtime() {
@@ -130,6 +153,11 @@ fn serve_command() -> clap::Command {
         .unwrap_or_default()
 }
 
+/// The commands that take settings from a file.
+const TAKE_SETTINGS: [&str; 9] = [
+    "serve", "sessions", "users", "clients", "keys", "policy", "audit", "backup", "restore",
+];
+
 enum Refusal {
     Clap(clap::Error),
     Words(String),
@@ -142,9 +170,7 @@ fn parse(arguments: &[OsString], environment_file: Option<OsString>) -> Result<C
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     let path = file::named_in(arguments, environment_file);
-    if let Some(path) =
-        path.filter(|_| matches!(name, "serve" | "users" | "audit" | "backup" | "restore"))
-    {
+    if let Some(path) = path.filter(|_| TAKE_SETTINGS.contains(&name)) {
         let pairs = file::read(&path).map_err(Refusal::Words)?;
         command = file::apply(command, name, "serve", pairs)
             .map_err(|words| Refusal::Words(format!("{}: {words}", path.display())))?;
@@ -175,6 +201,12 @@ fn with_serve(mut arguments: Vec<OsString>) -> Vec<OsString> {
         arguments.insert(1, "serve".into());
     }
     arguments
+}
+
+// For whoever waits at a terminal: only what is wrong is logged.
+fn quietly(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    telemetry::start_quietly();
+    in_runtime(work)
 }
 
 fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

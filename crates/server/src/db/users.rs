@@ -7,9 +7,10 @@ use sea_orm::{
     QueryFilter,
 };
 
+use super::authorities;
 use super::entity::user;
 use super::error::DbError;
-use super::records::{NewUser, UserRecord};
+use super::records::{Authority, NewUser, UserRecord};
 use super::scope::Scope;
 use super::sql::{Row, Sql};
 
@@ -43,6 +44,20 @@ pub async fn find_scoped(
         }
     }
     read(sql, connection).await
+}
+
+/// What a user may do, and all that could have ended the user's sessions.
+pub async fn authority_of(
+    connection: &impl ConnectionTrait,
+    id: UserId,
+) -> Result<Option<Authority>, DbError> {
+    let (columns, joins) = (authorities::COLUMNS, authorities::JOINS);
+    let mut sql = Sql::new(
+        connection,
+        &format!(r#"SELECT {columns} FROM "user" u {joins} WHERE u.id = "#),
+    );
+    sql.bind(id.0);
+    Ok(authorities::read(&sql.all(connection).await?)?)
 }
 
 /// The user with this e-mail, already normalised; a deleted user's e-mail is free.

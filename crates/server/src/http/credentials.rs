@@ -226,6 +226,7 @@ mod tests {
             Presented::Key(_) => "key",
             Presented::UnreadableCookie | Presented::UnreadableBearer => "unreadable",
             Presented::Ambiguous => "ambiguous",
+            Presented::Operator => "operator",
         }
     }
 

@@ -2,13 +2,15 @@
 
 use rollcall_core::role::BuiltInRole;
 use rollcall_core::{
-    AuditAction, AuditOutcome, Email, EndReason, Error, Field, OrganisationId, Problem, Timestamp,
-    UserId,
+    ApiKey, ApiKeyId, AuditAction, AuditOutcome, Email, EndReason, Error, Field, KeyState,
+    OrganisationId, Permission, Permissions, Problem, Timestamp, UserId,
 };
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::Service;
 use super::audit::{Describe, event};
+use super::caller::Caller;
 use super::password::Password;
 use super::sign_in::{account_key, user_ref};
 use super::user_acts::or_last;
@@ -44,7 +46,36 @@ pub enum AccountChange {
     Delete,
 }
 
+/// What stands in the place of a key's id for whoever has the database at hand. No key has it.
+pub(super) const OPERATOR: ApiKeyId = ApiKeyId(Uuid::nil());
+
 impl Service {
+    /// Whoever has the database at hand, in the person of its first Platform administrator. Has what an API key of that
+    /// person could have, and is called so in the audit trail.
+    pub(super) async fn operator(&self) -> Result<Caller, Error> {
+        let reader = self.db().reader();
+        let found = db::users::find_platform_administrator(reader).await;
+        let administrator = found.map_err(|error| self.database_error(error))?;
+        let administrator = administrator.ok_or(Error::Unauthenticated)?;
+        let authority = db::users::authority_of(reader, administrator.id).await;
+        let authority = authority.map_err(|error| self.database_error(error))?;
+        let now = self.now();
+        let record = ApiKey {
+            id: OPERATOR,
+            name: "command line".to_owned(),
+            permissions: Permissions::of(Permission::ALL),
+            state: KeyState::Good,
+            created_at: now,
+            expires_at: Timestamp(i64::MAX),
+            last_used_at: None,
+            revoked_at: None,
+        };
+        Ok(Caller::by_key(
+            record,
+            authority.ok_or(Error::Unauthenticated)?,
+        ))
+    }
+
     /// Disables, enables or deletes a user. False if the user was so already.
     pub async fn change_account(&self, email: &str, change: AccountChange) -> Result<bool, Error> {
         let found = db::users::find_by_email(self.db().reader(), &account_key(email)).await;

@@ -37,6 +37,8 @@ pub enum Presented {
     Bearer(Token),
     /// An API key as a bearer token.
     Key(KeySecret),
+    /// Nothing: whoever asks has the database at hand.
+    Operator,
     /// A cookie of ours that holds no token.
     UnreadableCookie,
     /// A bearer token that is none of ours.

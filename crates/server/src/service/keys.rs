@@ -126,7 +126,11 @@ impl Service {
             .as_ref()
             .is_some_and(|(_, owner)| owner.user.id == caller.user_id());
         let permitted = match own {
-            true => caller.session().map(|_| db::Scope::User(caller.user_id())),
+            // A key that manages users manages its owner's keys as well; any other leaves them to a session.
+            true => match caller.session() {
+                Ok(_) => Ok(db::Scope::User(caller.user_id())),
+                Err(error) => caller.authorise(Permission::UsersManage).map_err(|_| error),
+            },
             false => caller.authorise(Permission::UsersManage),
         };
         let found = match permitted {

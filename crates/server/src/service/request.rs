@@ -90,6 +90,10 @@ impl RequestBackend {
                     .await;
                 Who::Refused(Error::AmbiguousCredentials)
             }
+            Presented::Operator => match service.operator().await {
+                Ok(caller) => Who::Caller(caller),
+                Err(error) => Who::Refused(error),
+            },
             Presented::Key(secret) => match service.authenticate_key(secret).await {
                 Ok(Some(caller)) => Who::Caller(caller),
                 Ok(None) => Who::Nobody,

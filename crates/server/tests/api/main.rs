@@ -16,6 +16,7 @@ mod backup;
 mod browser_safety;
 mod choosing;
 mod clients;
+mod command_line;
 mod contract;
 mod credentials;
 mod database_away;

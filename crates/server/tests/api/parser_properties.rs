@@ -41,6 +41,7 @@ pub(crate) fn cookie(data: &[u8]) {
         Presented::Bearer(_) | Presented::Key(_) | Presented::UnreadableBearer => {
             panic!("a cookie is no bearer token")
         }
+        Presented::Operator => panic!("no message says so"),
     }
     if let Some(zone) = zone_cookie(&headers) {
         assert!(zone.len() <= 64);
@@ -59,6 +60,7 @@ pub(crate) fn bearer(data: &[u8]) {
         }
         Presented::Nothing | Presented::UnreadableBearer | Presented::Ambiguous => {}
         Presented::Cookie(_) | Presented::UnreadableCookie => panic!("a bearer token is no cookie"),
+        Presented::Operator => panic!("no message says so"),
     }
 }
 

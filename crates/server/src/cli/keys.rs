@@ -1,0 +1,106 @@
+//! `rollcall keys`.
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use http::Method;
+
+use super::door::{Door, DoorArguments};
+use super::filter::address;
+use super::show::{self, Column, confirm, text, time};
+
+#[derive(Subcommand, Debug)]
+pub(super) enum KeysCommand {
+    /// Lists a user's API keys, good ones first. Needs `users.view`.
+    List(ListArguments),
+    /// Revokes an API key; what hangs on it stops. Needs `users.manage`.
+    Revoke(RevokeArguments),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ListArguments {
+    #[command(flatten)]
+    door: DoorArguments,
+    /// Whose: an e-mail or an id.
+    #[arg(long, value_name = "USER")]
+    user: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RevokeArguments {
+    #[command(flatten)]
+    door: DoorArguments,
+    /// The key's id.
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Does it without asking.
+    #[arg(long)]
+    yes: bool,
+}
+
+const COLUMNS: &[Column] = &[
+    ("key", |row| text(&row["name"])),
+    ("state", |row| text(&row["state"])),
+    ("permissions", |row| {
+        let list = row["permissions"].as_array().map(Vec::as_slice);
+        let names: Vec<_> = list.unwrap_or_default().iter().map(text).collect();
+        names.join(", ")
+    }),
+    ("last used", |row| time(&row["last_used_at"])),
+    ("expires", |row| time(&row["expires_at"])),
+    ("id", |row| text(&row["id"])),
+];
+
+pub(super) async fn run(command: KeysCommand) -> anyhow::Result<()> {
+    match command {
+        KeysCommand::List(arguments) => {
+            let door = arguments.door.open().await?;
+            let keys = async {
+                let user = user_id(&door, &arguments.user).await?;
+                door.get(&format!("/api/v1/users/{user}/keys")).await
+            };
+            let keys = keys.await;
+            door.close().await;
+            match arguments.door.json {
+                true => show::json(&keys?),
+                false => {
+                    let keys = keys?;
+                    let rows = keys.as_array().map(Vec::as_slice).unwrap_or_default();
+                    show::table(rows, COLUMNS)?;
+                    println!("{} API keys", rows.len());
+                    Ok(())
+                }
+            }
+        }
+        KeysCommand::Revoke(arguments) => {
+            let question =
+                "Programs that use this key are refused from the next request on. Go on?";
+            if !confirm(question, arguments.yes)? {
+                anyhow::bail!("nothing was revoked");
+            }
+            let door = arguments.door.open().await?;
+            let path = format!("/api/v1/keys/{}", arguments.id);
+            let done = door.ask(Method::DELETE, &path, None).await;
+            door.close().await;
+            done?;
+            println!("Revoked.");
+            Ok(())
+        }
+    }
+}
+
+/// The id of a user who is named by an e-mail or an id.
+pub(super) async fn user_id(door: &Door, named: &str) -> anyhow::Result<String> {
+    if !named.contains('@') {
+        return Ok(named.to_owned());
+    }
+    let pairs = [("q", named.to_owned()), ("page_size", "100".to_owned())];
+    let found = door.get(&address("/api/v1/users", &pairs)).await?;
+    let users = found["items"].as_array().map(Vec::as_slice);
+    let wanted = named.to_lowercase();
+    let user = users
+        .unwrap_or_default()
+        .iter()
+        .find(|user| text(&user["email"]) == wanted);
+    user.map(|user| text(&user["id"]))
+        .with_context(|| format!("there is no user {named} within reach"))
+}
