@@ -288,8 +288,8 @@ pub(super) async fn ask_sign_out(
         Some(who) => format!(
             "<h1>Sign out?</h1>\n\
              <p>You are signed in as <b>{who}</b>. Signing out ends this session here and in every application that you have reached with it.</p>\n\
-             <form method=\"post\" action=\"{}\" class=\"acts\"><button class=\"button primary\">Sign out</button> \
-             <a class=\"button\" href=\"{}\">Cancel</a></form>\n",
+             <form method=\"post\" action=\"{}\" class=\"acts\"><a class=\"button\" href=\"{}\">Cancel</a> \
+             <button class=\"button primary\">Sign out</button></form>\n",
             escaped(target),
             escaped(back.as_deref().unwrap_or("/")),
         ),
