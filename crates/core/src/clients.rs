@@ -11,6 +11,7 @@ use crate::page::{PageNumber, PageSize};
 use crate::people_query::{leniently, place, strictly};
 use crate::query::{self, QueryError};
 use crate::session::{EndReason, Ended, words};
+use crate::sort::sorts;
 use crate::time::Timestamp;
 use crate::user::{OrganisationRef, UserRef};
 
@@ -128,41 +129,10 @@ words!(
     }
 );
 
-/// An order: a column and a direction. Equal rows follow in the order of their ids, same direction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ClientSort {
-    /// The column.
-    pub key: ClientSortKey,
-    /// Largest first.
-    pub descending: bool,
-}
-
-impl Default for ClientSort {
-    /// Connected ones first.
-    fn default() -> Self {
-        Self {
-            key: ClientSortKey::State,
-            descending: false,
-        }
-    }
-}
-
-impl ClientSort {
-    /// Reads `name` or `-name`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (descending, name) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        ClientSortKey::from_name(name).map(|key| Self { key, descending })
-    }
-
-    /// Writes what `parse` reads.
-    pub fn as_text(self) -> String {
-        let sign = if self.descending { "-" } else { "" };
-        format!("{sign}{}", self.key.as_str())
-    }
-}
+sorts!(
+    /// The order of clients: connected ones first to start with.
+    ClientSort by ClientSortKey from State, false
+);
 
 /// Which clients, in which order, and which page of them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

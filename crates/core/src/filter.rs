@@ -6,6 +6,7 @@ use crate::error::Problem;
 use crate::page::{PageNumber, PageSize};
 use crate::query::{self, QueryError};
 use crate::session::{Kind, State, words};
+use crate::sort::sorts;
 
 /// The longest search, in characters.
 pub const LONGEST_SEARCH: u32 = 200;
@@ -32,41 +33,10 @@ words!(
     }
 );
 
-/// An order: a column and a direction. Equal rows follow in the order of their ids, same direction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SessionSort {
-    /// The column.
-    pub key: SortKey,
-    /// Largest first.
-    pub descending: bool,
-}
-
-impl Default for SessionSort {
-    /// Newest first.
-    fn default() -> Self {
-        Self {
-            key: SortKey::CreatedAt,
-            descending: true,
-        }
-    }
-}
-
-impl SessionSort {
-    /// Reads `created_at` or `-created_at`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (descending, name) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        SortKey::from_name(name).map(|key| Self { key, descending })
-    }
-
-    /// Writes what `parse` reads.
-    pub fn as_text(self) -> String {
-        let sign = if self.descending { "-" } else { "" };
-        format!("{sign}{}", self.key.as_str())
-    }
-}
+sorts!(
+    /// The order of sessions: newest first to start with.
+    SessionSort by SortKey from CreatedAt, true
+);
 
 /// Which sessions.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -31,6 +31,7 @@ pub mod rights;
 pub mod role;
 pub mod rotation;
 pub mod session;
+pub mod sort;
 pub mod time;
 pub mod user;
 pub mod viewer;

@@ -6,6 +6,7 @@ use crate::ids::{OrganisationId, RoleKey};
 use crate::page::{PageNumber, PageSize};
 use crate::query::{self, QueryError};
 use crate::session::words;
+use crate::sort::sorts;
 
 words!(
     /// A column that users can be sorted by.
@@ -43,41 +44,10 @@ words!(
     }
 );
 
-/// An order: a column and a direction. Equal rows follow in the order of their ids, same direction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct UserSort {
-    /// The column.
-    pub key: UserSortKey,
-    /// Largest first.
-    pub descending: bool,
-}
-
-impl Default for UserSort {
-    /// By name.
-    fn default() -> Self {
-        Self {
-            key: UserSortKey::Name,
-            descending: false,
-        }
-    }
-}
-
-impl UserSort {
-    /// Reads `name` or `-name`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (descending, name) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        UserSortKey::from_name(name).map(|key| Self { key, descending })
-    }
-
-    /// Writes what `parse` reads.
-    pub fn as_text(self) -> String {
-        let sign = if self.descending { "-" } else { "" };
-        format!("{sign}{}", self.key.as_str())
-    }
-}
+sorts!(
+    /// The order of users: by name to start with.
+    UserSort by UserSortKey from Name, false
+);
 
 /// Which users.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

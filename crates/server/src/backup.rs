@@ -64,7 +64,7 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<String> {
         target.write_all(&buffer[..read]).with_context(failed)?;
     }
     target.sync_all().with_context(failed)?;
-    Ok(digits(&sum.finalize()))
+    Ok(crate::hex::write(&sum.finalize()))
 }
 
 /// The SHA-256 of a file in hexadecimal digits.
@@ -74,14 +74,10 @@ fn sum_of(file: &Path) -> anyhow::Result<String> {
     let mut buffer = vec![0; 1 << 20];
     loop {
         match source.read(&mut buffer)? {
-            0 => return Ok(digits(&sum.finalize())),
+            0 => return Ok(crate::hex::write(&sum.finalize())),
             read => sum.update(&buffer[..read]),
         }
     }
-}
-
-fn digits(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Makes what was created, renamed or removed in a folder last.

@@ -14,6 +14,7 @@ pub mod config;
 pub mod db;
 pub mod demo;
 pub mod error;
+mod hex;
 pub mod http;
 pub mod jobs;
 pub mod service;

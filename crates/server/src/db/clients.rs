@@ -324,16 +324,10 @@ pub async fn count_running(
         connection,
         "SELECT x.client_id, count(*) AS running FROM execution x WHERE x.client_id IN (",
     );
-    let places: Vec<_> = clients
-        .iter()
-        .map(|client| sql.place(client.id.0))
-        .collect();
+    let places = sql.places(clients.iter().map(|client| client.id.0));
     let at = sql.place(now.0);
     let running = super::executions::running(Dialect::of(connection), "x", &at);
-    sql.push(&format!(
-        "{}) AND {running} GROUP BY x.client_id",
-        places.join(", ")
-    ));
+    sql.push(&format!("{places}) AND {running} GROUP BY x.client_id"));
     for row in sql.all(connection).await? {
         let row = Row(&row);
         let id = ClientId(row.uuid("client_id")?);

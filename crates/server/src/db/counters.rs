@@ -142,11 +142,8 @@ async fn counters(
     let whose = match apart {
         [] => "CAST(NULL AS uuid)".to_owned(),
         some => {
-            let places: Vec<_> = some.iter().map(|id| sql.place(*id)).collect();
-            format!(
-                "CASE WHEN c.organisation_id IN ({}) THEN c.organisation_id END",
-                places.join(", ")
-            )
+            let places = sql.places(some.iter().copied());
+            format!("CASE WHEN c.organisation_id IN ({places}) THEN c.organisation_id END")
         }
     };
     sql.push(&format!(

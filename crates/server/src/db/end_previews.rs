@@ -121,8 +121,7 @@ pub async fn seal_chosen(
 }
 
 fn among(sql: &mut Sql, scope: Scope, chosen: &[SessionId]) -> String {
-    let places: Vec<String> = chosen.iter().map(|id| sql.place(id.0)).collect();
-    let mut condition = format!("s.id IN ({})", places.join(", "));
+    let mut condition = format!("s.id IN ({})", sql.places(chosen.iter().map(|id| id.0)));
     match scope {
         Scope::All => {}
         Scope::Organisation(organisation) => {

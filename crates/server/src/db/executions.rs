@@ -195,8 +195,8 @@ pub async fn note_act(
     for part in ids.chunks(1_000) {
         let mut sql = Sql::new(connection, "UPDATE execution SET act_id = ");
         sql.bind(act).push(" WHERE id IN (");
-        let places: Vec<_> = part.iter().map(|id| sql.place(id.0)).collect();
-        sql.push(&places.join(", ")).push(")");
+        let places = sql.places(part.iter().map(|id| id.0));
+        sql.push(&places).push(")");
         sql.run(connection).await?;
     }
     Ok(())
@@ -286,8 +286,8 @@ pub async fn find_all(
     for part in ids.chunks(1_000) {
         let mut sql = Sql::new(connection, "");
         select(&mut sql, now);
-        let places: Vec<_> = part.iter().map(|id| sql.place(id.0)).collect();
-        sql.push(&format!(" WHERE x.id IN ({})", places.join(", ")));
+        let places = sql.places(part.iter().map(|id| id.0));
+        sql.push(&format!(" WHERE x.id IN ({places})"));
         within(&mut sql, scope);
         sql.push(" ORDER BY x.started_at, x.id");
         found.extend(all(sql, connection, scope).await?);

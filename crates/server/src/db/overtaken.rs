@@ -160,7 +160,7 @@ impl Overtaken {
             (false, true) => Some("true".to_owned()),
             (false, false) => Some(format!(
                 "{column} IN ({})",
-                listed(sql, &self.organisations())
+                sql.places(self.organisations())
             )),
         }
     }
@@ -179,7 +179,7 @@ impl Overtaken {
             Whose::Organisation(id) => format!("s.organisation_id = {}", sql.place(id)),
             Whose::Others => match self.organisations() {
                 none if none.is_empty() => "true".to_owned(),
-                some => format!("s.organisation_id NOT IN ({})", listed(sql, &some)),
+                some => format!("s.organisation_id NOT IN ({})", sql.places(some)),
             },
         }
     }
@@ -238,7 +238,7 @@ impl Overtaken {
         match self.nothing_lives_until(scope) {
             Some(_) => spared.to_owned(),
             None => {
-                let organisations = listed(sql, &self.organisations());
+                let organisations = sql.places(self.organisations());
                 format!("(s.organisation_id IN ({organisations}) AND {spared})")
             }
         }
@@ -250,7 +250,7 @@ impl Overtaken {
         match self.nothing_lives_until(scope) {
             Some(_) => spared,
             None => {
-                let organisations = listed(sql, &self.organisations());
+                let organisations = sql.places(self.organisations());
                 format!(
                     "((SELECT w.organisation_id FROM session w WHERE w.number = {number}) IN ({organisations}) AND {spared})"
                 )
@@ -349,9 +349,4 @@ fn index(realm: &Realm) -> &'static str {
         Whose::Organisation(_) => "session_by_organisation",
         Whose::Others => "session_live_by_created",
     }
-}
-
-fn listed(sql: &mut Sql, ids: &[Uuid]) -> String {
-    let places: Vec<_> = ids.iter().map(|id| sql.place(*id)).collect();
-    places.join(", ")
 }

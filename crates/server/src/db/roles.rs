@@ -144,8 +144,7 @@ pub(super) async fn of_users(
     let mut found = HashMap::with_capacity(users.len());
     for part in users.chunks(500) {
         let mut sql = Sql::new(connection, "");
-        let ids: Vec<_> = part.iter().map(|id| sql.place(*id)).collect();
-        let ids = ids.join(", ");
+        let ids = sql.places(part.iter().copied());
         sql.push(&format!(
             r#"SELECT {COLUMNS}, u.id AS user_id, 1 AS is_primary
             FROM "user" u JOIN role r ON r.key = u.role_key{JOIN} WHERE u.id IN ({ids})

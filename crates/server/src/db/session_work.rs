@@ -92,7 +92,7 @@ async fn clients_of(
         connection,
         "SELECT c.id, c.session_id, c.by_session FROM client c WHERE c.ended_at IS NULL AND (c.session_id IN (",
     );
-    let list = list(&mut sql, sessions);
+    let list = sql.places(sessions.iter().copied());
     let at = sql.place(now.0);
     sql.push(&format!(
         "{list}) OR c.by_session IN ({list})) AND EXISTS (SELECT 1 FROM session s WHERE s.id = c.session_id AND {})",
@@ -122,13 +122,13 @@ async fn executions_of(
         "SELECT x.id, x.user_id, x.by_session, x.client_id, x.artefact_id, x.name, x.started_at, c.name AS client_name
         FROM execution x LEFT JOIN client c ON c.id = x.client_id WHERE x.ended_at IS NULL AND (x.user_id IN (",
     );
-    let users = list(&mut sql, users);
+    let users = sql.places(users.iter().copied());
     let below: Vec<Uuid> = clients.iter().map(|client| client.session).collect();
-    let sessions = list(&mut sql, &[sessions, &below].concat());
+    let sessions = sql.places(sessions.iter().chain(&below).copied());
     sql.push(&format!("{users}) OR x.by_session IN ({sessions})"));
     if !clients.is_empty() {
         let on: Vec<Uuid> = clients.iter().map(|client| client.id).collect();
-        let on = list(&mut sql, &on);
+        let on = sql.places(on);
         sql.push(&format!(" OR x.client_id IN ({on})"));
     }
     let at = sql.place(now.0);
@@ -175,7 +175,7 @@ async fn consoles(
             dialect.by("session_by_user")
         ),
     );
-    let users = list(&mut sql, users);
+    let users = sql.places(users.iter().copied());
     let at = sql.place(now.0);
     sql.push(&format!(
         "{users}) AND s.kind = 'console' AND {}",
@@ -191,9 +191,4 @@ async fn consoles(
         .into_iter()
         .map(|(user, (_, session))| (user, session))
         .collect())
-}
-
-fn list(sql: &mut Sql, ids: &[Uuid]) -> String {
-    let places: Vec<_> = ids.iter().map(|id| sql.place(*id)).collect();
-    places.join(", ")
 }

@@ -51,6 +51,12 @@ impl Sql {
         place
     }
 
+    /// Binds values and answers their placeholders with commas, for `IN (…)`.
+    pub(super) fn places<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> String {
+        let places: Vec<_> = values.into_iter().map(|value| self.place(value)).collect();
+        places.join(", ")
+    }
+
     /// Which database it is for.
     pub(super) fn dialect(&self) -> Dialect {
         Dialect::of_backend(self.backend)

@@ -92,7 +92,7 @@ pub(super) async fn stop_with_sessions(
     }
     for part in ended.chunks(PART) {
         let mut sql = Sql::new(connection, "");
-        let places = places(&mut sql, part);
+        let places = sql.places(part.iter().copied());
         let of_parent = |column: &str| {
             format!(
                 "(SELECT p.{column} FROM client c JOIN session p ON p.id = c.by_session WHERE c.session_id = session.id)"
@@ -216,7 +216,7 @@ async fn stop_with(connection: &impl ConnectionTrait, ended: &[Uuid]) -> Result<
     let mut stopped = Stopped::default();
     for part in ended.chunks(PART) {
         let mut sql = Sql::new(connection, "");
-        let list = places(&mut sql, part);
+        let list = sql.places(part.iter().copied());
         let own = |column: &str| {
             format!("(SELECT s.{column} FROM session s WHERE s.id = client.session_id)")
         };
@@ -236,7 +236,7 @@ async fn stop_with(connection: &impl ConnectionTrait, ended: &[Uuid]) -> Result<
             format!("(SELECT s.{column} FROM session s WHERE s.id = execution.by_session)")
         };
         let mut sql = Sql::new(connection, "");
-        let list = places(&mut sql, part);
+        let list = sql.places(part.iter().copied());
         sql.push(&format!(
             "{}, end_reason = {}, ended_by = {} WHERE ended_at IS NULL AND by_session IN ({list})",
             terminated(&of_session("ended_at")),
@@ -252,7 +252,7 @@ async fn stop_with(connection: &impl ConnectionTrait, ended: &[Uuid]) -> Result<
                 format!("(SELECT c.{column} FROM client c WHERE c.id = execution.client_id)")
             };
             let mut sql = Sql::new(connection, "");
-            let list = places(&mut sql, &on);
+            let list = sql.places(on);
             sql.push(&format!(
                 "{}, end_reason = {}, ended_by = {} WHERE ended_at IS NULL AND client_id IN ({list})",
                 terminated(&of_client("ended_at")),
@@ -295,11 +295,6 @@ async fn executions(
     ));
     let rows = sql.all(connection).await?;
     Ok(rows.iter().map(execution).collect::<Result<_, _>>()?)
-}
-
-fn places(sql: &mut Sql, ids: &[Uuid]) -> String {
-    let places: Vec<_> = ids.iter().map(|id| sql.place(*id)).collect();
-    places.join(", ")
 }
 
 fn ids(rows: &[QueryResult]) -> Result<Vec<Uuid>, DbErr> {

@@ -32,10 +32,7 @@ static ASSETS: LazyLock<HashMap<&'static str, Asset>> = LazyLock::new(|| {
         .iter()
         .map(|file| {
             let digest = Sha256::digest(file.bytes);
-            let version = digest[..8]
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let version = crate::hex::write(&digest[..8]);
             (file.path, Asset { file, version })
         })
         .collect()

@@ -1,12 +1,11 @@
 //! For applications that sign people in by themselves: sessions opened on behalf of somebody, and what tokens stand for.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use rollcall_core::{
     AuditAction, AuditOutcome, EndReason, Error, Field, Introspection, Kind, Leaving, Method,
-    OpenFor, Permission, Permissions, Problem, Rights, Rule, Session, Timestamp, TokenFacts,
-    WhenFull, Whom,
+    OpenFor, Permission, Permissions, Problem, Rights, Session, Timestamp, TokenFacts, WhenFull,
+    Whom,
 };
 
 use super::Service;
@@ -16,7 +15,9 @@ use super::caller::Caller;
 use super::facts::{LONGEST_USER_AGENT, RequestFacts};
 use super::limits::Room;
 use super::opening::Wanted;
-use super::sign_in::{Refused, account_key, count_sign_in, session_name, usable, user_ref};
+use super::sign_in::{
+    Refused, account_key, count_sign_in, session_name, unlock_before, usable, user_ref,
+};
 use super::token::Token;
 use crate::db::records::UserRecord;
 use crate::db::{self, DbError, Scope};
@@ -86,9 +87,7 @@ impl Service {
         .on(session.id)
         .with(Method::OnBehalf.as_str());
         let key = account_key(&user.email);
-        let unlock_after = Some(policy.get(Rule::UnlockAfter)).filter(|seconds| *seconds > 0);
-        let unlock_before =
-            unlock_after.map(|seconds| now - Duration::from_secs(u64::from(seconds)));
+        let unlock_before = unlock_before(&policy, now);
         let (id, user_id) = (session.id, user.id);
         self.flush_activity().await?;
         let opened = self

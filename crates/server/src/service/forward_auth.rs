@@ -103,12 +103,11 @@ impl Service {
         let rule = self.config().protect.iter().find(speaks);
         let asking = self.who_asks(request, facts).await?;
         Ok(match (rule.map(|rule| &rule.who), asking) {
-            (Some(Who::Everyone), asking) => Verdict::Let(asking.as_ref().and_then(identity)),
+            (Some(Who::Everyone), asking) => Verdict::Let(asking.as_ref().map(identity)),
             (_, None) => Verdict::SignIn,
-            (Some(who), Some(asking)) if lets_in(who, &asking) => match identity(&asking) {
-                Some(identity) => Verdict::Let(Some(identity)),
-                None => Verdict::SignIn,
-            },
+            (Some(who), Some(asking)) if lets_in(who, &asking) => {
+                Verdict::Let(Some(identity(&asking)))
+            }
             (_, Some(_)) => Verdict::Forbidden,
         })
     }
@@ -265,12 +264,12 @@ fn lets_in(who: &Who, asking: &Caller) -> bool {
     }
 }
 
-fn identity(asking: &Caller) -> Option<Identity> {
-    let session = asking.session().ok()?;
-    Some(Identity {
-        user: session.authority.user.clone(),
-        roles: session.authority.roles.clone(),
-        organisation: session.authority.organisation.id,
-        session: session.record.id,
-    })
+fn identity(asking: &Caller) -> Identity {
+    let authority = asking.authority();
+    Identity {
+        user: authority.user.clone(),
+        roles: authority.roles.clone(),
+        organisation: authority.organisation.id,
+        session: asking.credential(),
+    }
 }

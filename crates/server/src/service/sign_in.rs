@@ -173,9 +173,7 @@ impl Service {
             self.now(),
             i64::from(policy.get(Rule::LockAfter)),
         );
-        let unlock_before = Some(policy.get(Rule::UnlockAfter))
-            .filter(|seconds| *seconds > 0)
-            .map(|seconds| now - Duration::from_secs(u64::from(seconds)));
+        let unlock_before = unlock_before(&policy, now);
         let tries = self
             .write(move |tx, _| {
                 Box::pin(async move {
@@ -267,6 +265,12 @@ fn attempt_key(name: &str) -> String {
     } else {
         "(no address)".to_owned()
     }
+}
+
+/// Locks that are not younger have opened by themselves; none where locks stay.
+pub(super) fn unlock_before(policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+    let after = Some(policy.get(Rule::UnlockAfter)).filter(|seconds| *seconds > 0);
+    after.map(|seconds| now - Duration::from_secs(u64::from(seconds)))
 }
 
 pub(super) fn user_ref(user: &UserRecord) -> UserRef {

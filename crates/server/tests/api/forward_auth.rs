@@ -2,7 +2,7 @@
 //! is played by the tests: it says where a request goes, and passes cookies on.
 
 use http::Method;
-use rollcall_core::BuiltInRole;
+use rollcall_core::{BuiltInRole, Permission, Permissions};
 use serde_json::json;
 
 use crate::support::{Answer, Client, NewRow, Person, TestApp, hours, minutes, seconds};
@@ -531,6 +531,25 @@ async fn programs_show_their_token() {
     app.advance(minutes(6));
     let told = ask(format!("Bearer {token}"), None).await;
     assert_eq!((told.status, told.session_token()), (200, None));
+    assert_eq!(told.header("remote-user"), Some("nora@acme.test"));
+    // One that an application has opened for its user is good here, too.
+    let opener = app
+        .user(nora.organisation, BuiltInRole::Member, "shop@acme.test")
+        .await;
+    let may = [Permission::SessionsCreateFor];
+    let role = app
+        .role(nora.organisation, "Opener", Permissions::of(&may))
+        .await;
+    app.give(&opener, &[&role.0]).await;
+    let (_, key) = app.api_key(&opener, &may).await;
+    let body = json!({ "user": nora.id });
+    let opened = app
+        .holding(&key)
+        .post("/api/v1/sessions", body)
+        .await
+        .json();
+    let on_behalf = opened["token"].as_str().expect("a token");
+    let told = ask(format!("Bearer {on_behalf}"), None).await;
     assert_eq!(told.header("remote-user"), Some("nora@acme.test"));
     // What is none of ours is the application's business, and proves nothing to us.
     for other in ["Bearer eyJhbGciOiJ9.x.y", "Basic bm9yYTp4", "Bearer rc_s_x"] {

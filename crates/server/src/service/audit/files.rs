@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Head;
 use crate::clock::Random;
+use crate::hex;
 
 /// The key of the chain: 32 random bytes.
 pub const KEY: &str = "audit.key";
@@ -70,20 +71,13 @@ pub fn read_head(file: &Path) -> anyhow::Result<Option<Head>> {
 
 fn parse_head(text: &str) -> Option<Head> {
     let (sequence, hmac) = text.trim().split_once(' ')?;
-    let mut bytes = [0; 32];
-    if hmac.len() != 64 || !hmac.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hmac.get(index * 2..index * 2 + 2)?, 16).ok()?;
-    }
     let sequence = sequence.parse().ok()?;
-    (sequence >= 0).then_some((sequence, bytes))
+    (sequence >= 0).then_some((sequence, hex::read(hmac)?))
 }
 
 /// Notes an end.
 pub(super) fn write_head(file: &Path, (sequence, hmac): Head) -> anyhow::Result<()> {
-    let hmac: String = hmac.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hmac = hex::write(&hmac);
     let next = file.with_extension("head.next");
     // Renamed into place, so that a crash leaves the old note or the new one, never half of one.
     write_private(&next, format!("{sequence} {hmac}\n").as_bytes())?;
