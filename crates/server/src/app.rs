@@ -261,6 +261,7 @@ fn service_config(settings: &Settings) -> anyhow::Result<ServiceConfig> {
         .map_err(|_| anyhow::anyhow!("--time-zone {}: no such zone", settings.time_zone))?;
     config.support_contact = settings.sign_in.support_contact.clone();
     config.protect = settings.protect.clone();
+    config.allow_outbound = settings.allow_outbound.clone();
     Ok(config)
 }
 

@@ -12,9 +12,11 @@ use ipnet::IpNet;
 
 pub mod document;
 pub mod file;
+pub mod outbound;
 pub mod protect;
 pub mod values;
 
+use outbound::AllowedTarget;
 use protect::ProtectRule;
 use values::{Timeout, duration, network, origin, rotation, time_zone, timeout};
 
@@ -209,6 +211,12 @@ pub struct Settings {
     /// decides, and what none fits is refused. Needs `public-url` and `trusted-proxy`.
     #[arg(long, env = "ROLLCALL_PROTECT", value_name = "RULE", value_delimiter = ';', value_parser = protect::rule)]
     pub protect: Vec<ProtectRule>,
+
+    /// What the server may connect to by itself although it is not on the public internet: a host name, an address or a CIDR
+    /// network. Several with commas. None by default: receivers of events and identity providers are outside, and reached by
+    /// https; what is listed here may have http, too.
+    #[arg(long, env = "ROLLCALL_ALLOW_OUTBOUND", value_name = "TARGET", value_delimiter = ',', value_parser = outbound::target)]
+    pub allow_outbound: Vec<AllowedTarget>,
 
     /// What this server is called in its sessions. Without it, the host name.
     #[arg(long, env = "ROLLCALL_SERVER_NAME", value_name = "NAME", value_parser = values::server_name)]

@@ -17,5 +17,6 @@ pub mod error;
 mod hex;
 pub mod http;
 pub mod jobs;
+pub mod outbound;
 pub mod service;
 pub mod telemetry;

@@ -63,8 +63,10 @@ use rollcall_core::{Error, Kind, Timestamp};
 use sea_orm::DatabaseTransaction;
 
 use crate::clock::{Clock, Random};
+use crate::config::outbound::AllowedTarget;
 use crate::config::protect::ProtectRule;
 use crate::db::{Database, DbError, Share};
+use crate::outbound::Outbound;
 
 pub use caller::Caller;
 pub use effects::Effects;
@@ -111,6 +113,8 @@ pub struct ServiceConfig {
     pub support_contact: Option<String>,
     /// What is open to whom on the hosts that ask about each request.
     pub protect: Vec<ProtectRule>,
+    /// What is connected to although it is not on the public internet.
+    pub allow_outbound: Vec<AllowedTarget>,
     /// The folder of `audit.key` and `audit.head`.
     pub data_dir: PathBuf,
     /// How many passwords are hashed at once; about the number of processors.
@@ -143,6 +147,7 @@ impl ServiceConfig {
             time_zone: chrono_tz::UTC,
             support_contact: None,
             protect: Vec::new(),
+            allow_outbound: Vec::new(),
             data_dir,
             hash_slots: std::thread::available_parallelism().map_or(2, usize::from),
             cache_capacity: 200_000,
@@ -181,6 +186,7 @@ struct Inner {
     handover: handover::Handover,
     host_credentials: quick_cache::sync::Cache<forward_auth::HostKey, cache::Key>,
     streams: Arc<streams::Streams>,
+    outbound: Outbound,
     reachable: AtomicBool,
     /// How many transactions were committed: what the database did while a probe waited.
     commits: AtomicU64,
@@ -216,6 +222,7 @@ impl Service {
             handover: handover::Handover::default(),
             host_credentials: quick_cache::sync::Cache::new(config.cache_capacity),
             streams: Arc::default(),
+            outbound: Outbound::new(config.allow_outbound.clone()),
             reachable: AtomicBool::new(true),
             commits: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
@@ -266,6 +273,11 @@ impl Service {
     async fn view(&self) -> Result<DatabaseTransaction, Error> {
         let view = self.db().view().await;
         view.map_err(|error| self.database_error(error))
+    }
+
+    /// The way to what lies elsewhere.
+    pub fn outbound(&self) -> &Outbound {
+        &self.inner.outbound
     }
 
     fn random(&self) -> &dyn Random {
