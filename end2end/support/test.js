@@ -139,8 +139,8 @@ export async function open(page, path) {
 export async function fillSignIn(page, { email, password }, { keep = false } = {}) {
   await page.getByLabel("E-mail").fill(email);
   await page.getByLabel("Password", { exact: true }).fill(password);
-  if (keep) await page.getByLabel("Keep me signed in").check();
-  await page.getByRole("button", { name: "Sign in" }).click();
+  if (keep) await page.getByLabel("Keep me signed in", { exact: true }).check();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
 }
 
 /** Signs in and waits for the first page. */

@@ -9,4 +9,5 @@ pub mod layout;
 pub(crate) mod session_facts;
 pub(crate) mod session_filters;
 pub(crate) mod session_table;
+pub mod sign_on;
 pub(crate) mod stat_cards;

@@ -23,9 +23,11 @@ mod ui;
 pub use app::plain_shell;
 pub use app::{App, Assets, shell};
 #[cfg(feature = "ssr")]
+pub use components::sign_on::SignOnChoices;
+#[cfg(feature = "ssr")]
 pub use plain::{CLIENT_ACTS, USER_ACTS};
 #[cfg(feature = "ssr")]
-pub use routes::{own_path, sign_in_for};
+pub use routes::{own_path, sign_in_for, signed_out};
 
 /// Takes over the page that the server has rendered. Called by the page's own script.
 #[cfg(all(feature = "hydrate", target_arch = "wasm32"))]

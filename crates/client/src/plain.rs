@@ -23,6 +23,8 @@ mod organisation;
 mod organisations;
 mod parts;
 mod policy;
+mod provider;
+mod providers;
 mod reauthenticate;
 mod rename_session;
 mod role;
@@ -99,6 +101,10 @@ pub(crate) fn PlainApp() -> impl IntoView {
                     // After that with a name.
                     <Route path=path!("/organisations/:id") view={organisation::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/organisations/:id/:act") view={organisation::act_page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/integrations/providers") view={providers::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/integrations/new-provider") view={provider::new_page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/integrations/providers/:provider") view={provider::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/integrations/providers/:provider/remove") view={provider::remove_page as Page} ssr=SsrMode::Async />
                 </ParentRoute>
             </Routes>
         </Router>

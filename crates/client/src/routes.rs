@@ -228,6 +228,29 @@ pub fn sign_in_for(next: &str) -> String {
     format!("{SIGN_IN}?next={}", query::encode(next))
 }
 
+/// Where a browser goes that has signed out: on to the provider that the session began with, to sign out there, too.
+#[cfg(feature = "ssr")]
+pub fn signed_out(provider: Option<&rollcall_core::ProviderKey>) -> String {
+    match provider {
+        Some(key) => format!("/auth/leave/{key}"),
+        None => SIGN_IN.to_owned(),
+    }
+}
+
+/// The identity providers.
+#[cfg(feature = "ssr")]
+pub const PROVIDERS: &str = "/integrations/providers";
+
+/// Setting up another one.
+#[cfg(feature = "ssr")]
+pub const NEW_PROVIDER: &str = "/integrations/new-provider";
+
+/// Before an identity provider is removed.
+#[cfg(feature = "ssr")]
+pub fn remove_provider(key: &str) -> String {
+    format!("{PROVIDERS}/{}/remove", query::encode(key))
+}
+
 /// Choosing what ends to make room for a sign-in that goes on to `next`.
 #[cfg(feature = "ssr")]
 pub fn choose_sessions(next: Option<&str>) -> String {

@@ -9,6 +9,8 @@ mod people;
 #[cfg(feature = "ssr")]
 mod rules;
 #[cfg(feature = "ssr")]
+mod sign_on;
+#[cfg(feature = "ssr")]
 mod work;
 
 use std::pin::Pin;
@@ -35,6 +37,8 @@ pub(crate) use filters::*;
 pub(crate) use people::*;
 #[cfg(feature = "ssr")]
 pub(crate) use rules::*;
+#[cfg(feature = "ssr")]
+pub(crate) use sign_on::*;
 #[cfg(feature = "ssr")]
 pub(crate) use work::*;
 
@@ -226,9 +230,9 @@ pub async fn sign_in(
 #[server(prefix = "/rpc", endpoint = "sign_out", output = Answer)]
 pub async fn sign_out(go: Option<bool>) -> Rpc<()> {
     let backend = backend()?;
-    backend.sign_out().await?;
+    let provider = backend.sign_out().await?;
     if go == Some(true) {
-        backend.redirect(routes::SIGN_IN);
+        backend.redirect(&routes::signed_out(provider.as_ref()));
     }
     Ok(())
 }

@@ -82,6 +82,14 @@ words!(
         ExecutionTerminated = "execution.terminated",
         /// A session entered a protected host.
         HostEntered = "host.entered",
+        /// Somebody elsewhere was made a user here.
+        IdentityLinked = "identity.linked",
+        /// An identity provider told that somebody has signed out there.
+        ProviderSignedOut = "provider.signed_out",
+        /// An identity provider was set up or changed.
+        ProviderSaved = "provider.saved",
+        /// An identity provider was removed.
+        ProviderRemoved = "provider.removed",
         /// Two credentials came with one request, as in cookie tossing.
         CredentialsAmbiguous = "credentials.ambiguous",
         /// The owner gave a session another name, or tried to.

@@ -104,6 +104,12 @@ impl AuditEvent {
     }
 
     fn sign_in(&self, whom: &str, detail: &str) -> String {
+        if let Some(why) = detail.strip_prefix("single sign-on, ") {
+            return match self.outcome {
+                AuditOutcome::Success => format!("{whom} signed in by single sign-on, {why}"),
+                _ => format!("Somebody tried to sign in by single sign-on and was refused, {why}"),
+            };
+        }
         let name = match detail.strip_prefix("unknown name ") {
             Some(name) => format!("the unknown name {name}"),
             None if self.target.is_none() => "an unknown name".to_owned(),
@@ -198,6 +204,10 @@ const fn verbs(action: AuditAction) -> (&'static str, &'static str) {
             ("terminated an execution of", "terminate an execution of")
         }
         AuditAction::HostEntered => ("entered an application as", "enter an application as"),
+        AuditAction::IdentityLinked => ("linked the account of", "link the account of"),
+        AuditAction::ProviderSignedOut => ("ended sessions of", "end sessions of"),
+        AuditAction::ProviderSaved => ("set up a provider for", "set up a provider for"),
+        AuditAction::ProviderRemoved => ("removed a provider of", "remove a provider of"),
         AuditAction::CredentialsAmbiguous => ("sent two credentials of", "send two credentials of"),
         AuditAction::SessionRenamed => ("renamed a session of", "rename a session of"),
         AuditAction::SessionsExported => ("exported sessions of", "export sessions of"),
@@ -251,6 +261,18 @@ const fn own_verbs(action: AuditAction) -> Option<(&'static str, &'static str)> 
             Some(("terminated an execution", "terminate an execution"))
         }
         AuditAction::HostEntered => Some(("entered an application", "enter an application")),
+        AuditAction::IdentityLinked => Some((
+            "was linked to an identity provider",
+            "be linked to an identity provider",
+        )),
+        AuditAction::ProviderSignedOut => Some(("told of a sign-out", "tell of a sign-out")),
+        AuditAction::ProviderSaved => {
+            Some(("set up an identity provider", "set up an identity provider"))
+        }
+        AuditAction::ProviderRemoved => Some((
+            "removed an identity provider",
+            "remove an identity provider",
+        )),
         AuditAction::SessionRenamed => Some(("renamed a session", "rename a session")),
         AuditAction::SessionsExported => Some(("exported sessions", "export sessions")),
         AuditAction::RoleCreated => Some(("made a role", "make a role")),

@@ -13,6 +13,7 @@ use crate::ids::{EndPreviewId, SavedFilterId, SessionId, UserId};
 use crate::many::{EndAllScope, EndChoice, EndRun};
 use crate::page::Page;
 use crate::policy::{Policy, PolicyPlace, PolicyPreview, Rule};
+use crate::providers::ProviderKey;
 use crate::session::{Session, SessionStats};
 use crate::viewer::{
     ChangePassword, EndResult, LastEnd, Leaving, Me, OwnScope, PendingSignIn, SignIn, SignInStep,
@@ -30,10 +31,18 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 
 /// until a one-time password is changed (except `surroundings`, `sign_out` and `change_password`),
 /// `Forbidden` without the permission, `NotFound` for what is another organisation's, `Unavailable` when
 /// the database cannot be asked.
-pub trait Backend: crate::people_backend::PeopleBackend + crate::work_backend::WorkBackend {
+pub trait Backend:
+    crate::people_backend::PeopleBackend
+    + crate::work_backend::WorkBackend
+    + crate::providers::ProvidersBackend
+{
     /// Sends the browser to this path of ours when the call succeeds: a plain form by 303, the client by
     /// the header that it follows. `path` has one leading slash; anything else is taken for `/`.
     fn redirect(&self, path: &str);
+
+    /// Sends a plain form back to this path of ours when the call fails, with the error in it: a page that shows again what
+    /// was typed. Without this it goes back to the page that it came from.
+    fn come_back(&self, path: &str);
 
     /// Who is looking, what time it is, in which zone. Works for everyone.
     fn surroundings(&self) -> Answer<'_, Surroundings>;
@@ -54,8 +63,9 @@ pub trait Backend: crate::people_backend::PeopleBackend + crate::work_backend::W
     /// where too few were chosen; the ticket stays good then. `ChoiceSpent` where it is not.
     fn finish_sign_in(&self, leaving: Leaving) -> Answer<'_, ()>;
 
-    /// Ends the caller's session and expires the cookie. Works without a session too.
-    fn sign_out(&self) -> Answer<'_, ()>;
+    /// Ends the caller's session and expires the cookie. Works without a session too. Answers the identity provider that
+    /// the browser is to be led to, where signing out here is signing out there.
+    fn sign_out(&self) -> Answer<'_, Option<ProviderKey>>;
 
     /// The caller, their permissions and this session.
     fn me(&self) -> Answer<'_, Me>;

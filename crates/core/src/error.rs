@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::session::words;
 
@@ -14,12 +14,6 @@ words!(
         Email = "email",
         /// The password at sign-in.
         Password = "password",
-        /// The password in force.
-        CurrentPassword = "current_password",
-        /// The password to be.
-        NewPassword = "new_password",
-        /// The new password, once more.
-        RepeatPassword = "repeat_password",
         /// A name.
         Name = "name",
         /// The search.
@@ -38,22 +32,60 @@ words!(
         Id = "id",
         /// The reason for an end.
         Reason = "reason",
-        /// A time zone.
-        TimeZone = "time_zone",
-        /// A session in a filter.
-        Session = "session",
         /// A user in a filter.
         User = "user",
-        /// An action in a filter.
-        Action = "action",
-        /// An outcome in a filter.
-        Outcome = "outcome",
         /// Several sessions.
         Ids = "ids",
         /// Which sessions, by what they have in common.
         Filter = "filter",
         /// A preview of an end.
         Preview = "preview",
+        /// An organisation.
+        Organisation = "organisation",
+        /// A role.
+        Role = "role",
+        /// An address or a range of addresses.
+        Ip = "ip",
+        /// A program's account.
+        ServiceAccount = "service_account",
+        /// How somebody signed in, in a filter.
+        Method = "method",
+        /// A browser or program, in a filter.
+        Browser = "browser",
+        /// A system, in a filter.
+        System = "system",
+        /// A part of a user agent.
+        Agent = "agent",
+        /// A user agent as a whole.
+        UserAgent = "user_agent",
+        /// How long ago a session began, at least.
+        OlderThan = "older_than",
+        /// The same, at most.
+        NewerThan = "newer_than",
+        /// How long a session was not used, at least.
+        IdleFor = "idle_for",
+        /// Whether there are several sessions at once.
+        Several = "several",
+        /// Which columns a table has.
+        Columns = "columns",
+        /// Something that this call does not know.
+        Other = "other",
+    }
+    seldom {
+        /// The password in force.
+        CurrentPassword = "current_password",
+        /// The password to be.
+        NewPassword = "new_password",
+        /// The new password, once more.
+        RepeatPassword = "repeat_password",
+        /// A time zone.
+        TimeZone = "time_zone",
+        /// A session in a filter.
+        Session = "session",
+        /// An action in a filter.
+        Action = "action",
+        /// An outcome in a filter.
+        Outcome = "outcome",
         /// How much: a user's, an organisation's, everything.
         Scope = "scope",
         /// A rule of a policy.
@@ -82,18 +114,12 @@ words!(
         FailureLimit = "failure_limit",
         /// The same.
         Retention = "retention_seconds",
-        /// An organisation.
-        Organisation = "organisation",
-        /// A role.
-        Role = "role",
         /// Sessions to end for one's own sign-in.
         End = "end",
         /// Who did it, in a filter.
         Actor = "actor",
         /// To whom it was done, in a filter.
         Target = "target",
-        /// An address or a range of addresses.
-        Ip = "ip",
         /// The first moment of a range.
         From = "from",
         /// The moment that a range ends before.
@@ -108,28 +134,6 @@ words!(
         Enabled = "enabled",
         /// Whether there are open sessions.
         Active = "active",
-        /// A program's account.
-        ServiceAccount = "service_account",
-        /// How somebody signed in, in a filter.
-        Method = "method",
-        /// A browser or program, in a filter.
-        Browser = "browser",
-        /// A system, in a filter.
-        System = "system",
-        /// A part of a user agent.
-        Agent = "agent",
-        /// A user agent as a whole.
-        UserAgent = "user_agent",
-        /// How long ago a session began, at least.
-        OlderThan = "older_than",
-        /// The same, at most.
-        NewerThan = "newer_than",
-        /// How long a session was not used, at least.
-        IdleFor = "idle_for",
-        /// Whether there are several sessions at once.
-        Several = "several",
-        /// Which columns a table has.
-        Columns = "columns",
         /// What a filter that is saved asks for.
         Query = "query",
         /// For how many days.
@@ -150,16 +154,41 @@ words!(
         Source = "source",
         /// What an agent calls a command of its own.
         Run = "run",
+        /// The key of an identity provider.
+        Key = "key",
+        /// What something is called on a page.
+        Label = "label",
+        /// Who an identity provider is.
+        Issuer = "issuer",
+        /// What an identity provider knows this server as.
+        ClientId = "client_id",
+        /// Where a secret is.
+        Secret = "secret",
+        /// What an identity provider is asked for.
+        Scopes = "scopes",
+        /// Who may come in as what.
+        Rules = "rules",
+        /// How long ago somebody may have signed in elsewhere.
+        MaxAge = "max_age_seconds",
+        /// By which means somebody must have signed in elsewhere.
+        AcrValues = "acr_values",
         /// What to leave out.
         Except = "except",
         /// What to take in.
         Include = "include",
         /// The body as a whole.
         Body = "body",
-        /// Something that this call does not know.
-        Other = "other",
     }
 );
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::session::read_word(deserializer, |name| {
+            let seldom = cfg!(target_arch = "wasm32").then_some(Self::Other);
+            Self::from_name(name).or(seldom)
+        })
+    }
+}
 
 /// What is wrong with a field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -191,6 +220,10 @@ pub enum Problem {
     Unchanged,
     /// The two do not match.
     Different,
+    /// Something else has it.
+    Taken,
+    /// It names something that cannot be found, or turns out to be something else.
+    NotThere,
 }
 
 impl fmt::Display for Problem {
@@ -200,16 +233,35 @@ impl fmt::Display for Problem {
             Self::Malformed => f.write_str("cannot be read"),
             Self::Unknown => f.write_str("is not known here"),
             Self::Repeated => f.write_str("is given more than once"),
-            Self::TooShort(least) => write!(f, "needs at least {least} characters"),
             Self::TooLong(most) => write!(f, "may have at most {most} characters"),
             Self::OutOfRange(least, most) => write!(f, "must be from {least} to {most}"),
             Self::TooMany(most) => write!(f, "cannot be kept: there may be at most {most}"),
             Self::NotOffered => f.write_str("is none of the possible values"),
-            Self::TooCommon => f.write_str("is too common and guessed first; choose another"),
-            Self::Wrong => f.write_str("is wrong, or the account is locked"),
-            Self::Unchanged => f.write_str("must differ from the current one"),
-            Self::Different => f.write_str("does not match"),
+            other => other.seldom(f),
         }
+    }
+}
+
+impl Problem {
+    // What the interactive pages never meet: they carry no words for it.
+    #[cfg(target_arch = "wasm32")]
+    fn seldom(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot be accepted")
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn seldom(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooShort(least) => return write!(f, "needs at least {least} characters"),
+            Self::TooCommon => "is too common and guessed first; choose another",
+            Self::Wrong => "is wrong, or the account is locked",
+            Self::Unchanged => "must differ from the current one",
+            Self::Different => "does not match",
+            Self::Taken => "is taken",
+            Self::NotThere => "names something that is not there, or is something else",
+            // All else has its words above.
+            _ => "cannot be accepted",
+        })
     }
 }
 
@@ -255,6 +307,8 @@ pub enum Error {
     ChoiceSpent,
     /// The user may not sign in, or may do too much for a session that somebody else opens.
     UserNotEligible,
+    /// An identity provider does not answer.
+    ProviderAway,
     /// Another user has this e-mail.
     EmailTaken,
     /// Another organisation, or another role of the organisation, has this name.
@@ -308,6 +362,7 @@ impl Error {
             Self::PreviewSpent => "preview_spent",
             Self::ChoiceSpent => "choice_spent",
             Self::UserNotEligible => "user_not_eligible",
+            Self::ProviderAway => "provider_away",
             Self::EmailTaken => "email_taken",
             Self::NameTaken => "name_taken",
             Self::RoleInUse => "role_in_use",
@@ -356,6 +411,7 @@ impl Error {
             Self::UnsupportedMediaType => 415,
             Self::TooManyAttempts(_) => 429,
             Self::Internal => 500,
+            Self::ProviderAway => 502,
             Self::Unavailable | Self::Unreachable => 503,
         }
     }
@@ -430,6 +486,9 @@ impl Error {
             Self::UserNotEligible => {
                 "No session can be opened for this user: the account is locked or disabled, or may do more than manage its own sessions."
             }
+            Self::ProviderAway => {
+                "The identity provider does not answer, so it could not be checked. Nothing was changed; try again in a moment."
+            }
             Self::EmailTaken => "Another user has this e-mail. Choose another.",
             Self::NameTaken => "This name is taken. Choose another.",
             Self::RoleInUse => "Somebody has this role. Give them another one first.",
@@ -458,7 +517,7 @@ impl std::error::Error for Error {}
 mod tests {
     use super::*;
 
-    const ALL: [(Error, &str, u16); 34] = [
+    const ALL: [(Error, &str, u16); 35] = [
         (Error::Unauthenticated, "unauthenticated", 401),
         (Error::SignInFailed, "sign_in_failed", 401),
         (Error::TooManyAttempts(7), "too_many_attempts", 429),
@@ -487,6 +546,7 @@ mod tests {
         (Error::OtherAddress, "other_address", 409),
         (Error::PreviewSpent, "preview_spent", 409),
         (Error::ChoiceSpent, "choice_spent", 409),
+        (Error::ProviderAway, "provider_away", 502),
         (Error::EmailTaken, "email_taken", 409),
         (Error::NameTaken, "name_taken", 409),
         (Error::RoleInUse, "role_in_use", 409),

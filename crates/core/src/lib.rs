@@ -26,6 +26,7 @@ pub mod people_backend;
 pub mod people_query;
 pub mod permission;
 pub mod policy;
+pub mod providers;
 pub mod query;
 pub mod rights;
 pub mod role;
@@ -72,6 +73,9 @@ pub use people_query::{NameQuery, UserFilter, UserQuery, UserSort, UserSortKey, 
 pub use permission::{Permission, Permissions};
 pub use policy::{
     Policy, PolicyPlace, PolicyPreview, PolicySource, PolicyValue, Rule, SessionsBeyond, WhenFull,
+};
+pub use providers::{
+    IdentityProvider, ProviderKey, ProvidersBackend, SaveProvider, SignOnChoice, WaysToConfirm,
 };
 pub use rights::Rights;
 pub use role::{BuiltInRole, Reach};

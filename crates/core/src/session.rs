@@ -9,31 +9,45 @@ use crate::user::{OrganisationRef, UserRef};
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $crate::session::words!($(#[$doc])* $name { $($(#[$variant_doc])* $variant = $text,)* } seldom {});
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::session::read_word(deserializer, Self::from_name)
+            }
+        }
+    };
+    // With words that the interactive pages never meet: the bundle does not have them.
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)*
+    } seldom {
+        $($(#[$seldom_doc:meta])* $seldom:ident = $seldom_text:literal,)*
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum $name {
             $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)*
+            $($(#[$seldom_doc])* #[cfg(not(target_arch = "wasm32"))] #[serde(rename = $seldom_text)] $seldom,)*
         }
 
         impl $name {
             /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            pub const ALL: &'static [Self] = &[
+                $(Self::$variant,)*
+                $(#[cfg(not(target_arch = "wasm32"))] Self::$seldom,)*
+            ];
 
             /// Its name in the API and in the database.
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
+                match self {
+                    $(Self::$variant => $text,)*
+                    $(#[cfg(not(target_arch = "wasm32"))] Self::$seldom => $seldom_text,)*
+                }
             }
 
             /// The value with this name.
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|value| value.as_str() == name)
-            }
-        }
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $crate::session::read_word(deserializer, Self::from_name)
             }
         }
     };

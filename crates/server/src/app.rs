@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock, OsRandom, Random, SystemClock};
-use crate::config::{Settings, StorageSettings};
+use crate::config::{Settings, StorageSettings, provider_file};
 use crate::db::{self, Database, DatabaseOptions, DbError};
 use crate::service::first_start::{NamedAdministrator, OneTimePassword};
 use crate::service::{Service, ServiceConfig, Timeouts};
@@ -262,6 +262,11 @@ fn service_config(settings: &Settings) -> anyhow::Result<ServiceConfig> {
     config.support_contact = settings.sign_in.support_contact.clone();
     config.protect = settings.protect.clone();
     config.allow_outbound = settings.allow_outbound.clone();
+    config.public_origin = settings.public_url.as_ref().map(ToString::to_string);
+    config.secrets_dir = settings.secrets_dir.clone();
+    let files = settings.identity_provider.iter();
+    let read = files.map(|path| provider_file::read(path).map_err(anyhow::Error::msg));
+    config.identity_providers = read.collect::<anyhow::Result<_>>()?;
     Ok(config)
 }
 

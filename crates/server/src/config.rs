@@ -13,7 +13,9 @@ use ipnet::IpNet;
 pub mod document;
 pub mod file;
 pub mod outbound;
+pub mod placing;
 pub mod protect;
+pub mod provider_file;
 pub mod values;
 
 use outbound::AllowedTarget;
@@ -218,6 +220,20 @@ pub struct Settings {
     #[arg(long, env = "ROLLCALL_ALLOW_OUTBOUND", value_name = "TARGET", value_delimiter = ',', value_parser = outbound::target)]
     pub allow_outbound: Vec<AllowedTarget>,
 
+    /// A file that sets up an identity provider (TOML). Several with commas. Others are set up at `/integrations`. Needs
+    /// `public-url`.
+    #[arg(
+        long,
+        env = "ROLLCALL_IDENTITY_PROVIDER",
+        value_name = "FILE",
+        value_delimiter = ','
+    )]
+    pub identity_provider: Vec<PathBuf>,
+
+    /// The folder of files that hold secrets of identity providers (`file:NAME`). Without it, `secrets` in the data folder.
+    #[arg(long, env = "ROLLCALL_SECRETS_DIR", value_name = "DIR")]
+    pub secrets_dir: Option<PathBuf>,
+
     /// What this server is called in its sessions. Without it, the host name.
     #[arg(long, env = "ROLLCALL_SERVER_NAME", value_name = "NAME", value_parser = values::server_name)]
     pub server_name: Option<String>,
@@ -313,6 +329,12 @@ impl Settings {
                     "--protect {rule} needs --trusted-proxy, or nobody would be believed; write the proxy's address"
                 ));
             }
+        }
+        if let (Some(file), None) = (self.identity_provider.first(), &self.public_url) {
+            return Err(format!(
+                "--identity-provider {} needs --public-url, where people come back to; write the address that they type",
+                file.display()
+            ));
         }
         if let Some(wide) = self
             .trusted_proxy

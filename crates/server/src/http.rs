@@ -45,6 +45,7 @@ mod organisations;
 mod origin;
 mod pages;
 mod policy;
+mod providers;
 mod request;
 mod respond;
 mod roles;
@@ -53,6 +54,7 @@ mod saved_filters;
 mod sessions;
 mod sign_in;
 mod simple_page;
+mod single_sign_on;
 mod try_it;
 mod user_requests;
 mod users;
@@ -127,6 +129,13 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/organisations/end-all", get(pages::plain))
         .route("/organisations/{id}", get(pages::plain))
         .route("/organisations/{id}/{act}", get(pages::plain))
+        .route("/integrations/new-provider", get(pages::plain))
+        .route("/integrations/providers", get(pages::plain))
+        .route("/integrations/providers/{provider}", get(pages::plain))
+        .route(
+            "/integrations/providers/{provider}/remove",
+            get(pages::plain),
+        )
         .route("/account/sessions", get(pages::page))
         .route("/account/sessions/end", get(pages::plain))
         .route("/account/sessions/{id}/end", get(pages::plain))
@@ -254,6 +263,22 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         )
         .route("/.rollcall/start", get(forward_auth::start))
         .route("/.rollcall/callback", get(forward_auth::callback))
+        // Signing in elsewhere
+        .route("/auth/sso/{key}", post(single_sign_on::begin))
+        .route("/auth/callback/{key}", get(single_sign_on::callback))
+        .route("/auth/leave/{key}", get(single_sign_on::leave))
+        .route("/auth/left", get(single_sign_on::left))
+        .route(
+            "/auth/back-channel/{key}",
+            post(single_sign_on::back_channel),
+        )
+        .route("/api/v1/integrations/providers", get(providers::list))
+        .route(
+            "/api/v1/integrations/providers/{key}",
+            get(providers::find)
+                .put(providers::save)
+                .delete(providers::remove),
+        )
         // The API's description
         .route("/api/openapi.json", get(openapi::answer))
         .route("/api/docs", get(try_it::page))

@@ -11,6 +11,7 @@ pub mod admin;
 pub mod applications;
 pub mod audit;
 pub mod authenticate;
+pub mod back_channel;
 pub mod cache;
 pub mod caller;
 mod choosing;
@@ -27,12 +28,14 @@ mod keys;
 pub mod limits;
 pub mod many;
 mod names;
+mod openid;
 mod opening;
 pub mod organisations;
 pub mod password;
 pub mod people;
 mod people_request;
 pub mod policy;
+mod providers;
 mod reauthentication;
 pub mod request;
 pub mod roles;
@@ -40,6 +43,8 @@ mod saved_filters;
 pub mod secret;
 pub mod sessions;
 pub mod sign_in;
+mod sign_on_request;
+pub mod single_sign_on;
 mod stopping;
 mod streams;
 pub mod throttle;
@@ -59,7 +64,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rollcall_core::{Error, Kind, Timestamp};
+use rollcall_core::{Error, Kind, ProviderKey, SaveProvider, Timestamp};
 use sea_orm::DatabaseTransaction;
 
 use crate::clock::{Clock, Random};
@@ -71,6 +76,7 @@ use crate::outbound::Outbound;
 pub use caller::Caller;
 pub use effects::Effects;
 pub use facts::{Presented, RequestFacts};
+pub(crate) use providers::checked as checked_provider;
 pub use request::{Door, RequestBackend};
 
 /// How long sessions of one sort live.
@@ -115,6 +121,13 @@ pub struct ServiceConfig {
     pub protect: Vec<ProtectRule>,
     /// What is connected to although it is not on the public internet.
     pub allow_outbound: Vec<AllowedTarget>,
+    /// Where people reach this server, as its address begins: `https://rollcall.example`. Without it nobody signs in
+    /// elsewhere.
+    pub public_origin: Option<String>,
+    /// Identity providers that files set up.
+    pub identity_providers: Vec<(ProviderKey, SaveProvider)>,
+    /// The folder of secrets; `secrets` in the data folder, if there is none.
+    pub secrets_dir: Option<PathBuf>,
     /// The folder of `audit.key` and `audit.head`.
     pub data_dir: PathBuf,
     /// How many passwords are hashed at once; about the number of processors.
@@ -148,6 +161,9 @@ impl ServiceConfig {
             support_contact: None,
             protect: Vec::new(),
             allow_outbound: Vec::new(),
+            public_origin: None,
+            identity_providers: Vec::new(),
+            secrets_dir: None,
             data_dir,
             hash_slots: std::thread::available_parallelism().map_or(2, usize::from),
             cache_capacity: 200_000,
@@ -187,6 +203,7 @@ struct Inner {
     host_credentials: quick_cache::sync::Cache<forward_auth::HostKey, cache::Key>,
     streams: Arc<streams::Streams>,
     outbound: Outbound,
+    providers: openid::Providers,
     reachable: AtomicBool,
     /// How many transactions were committed: what the database did while a probe waited.
     commits: AtomicU64,
@@ -213,6 +230,7 @@ impl Service {
         let hasher = password::Hasher::new(config.hash_slots, random.as_ref());
         let throttle =
             throttle::AddressThrottle::new(config.throttle_failures, config.throttle_window);
+        let outbound = Outbound::new(config.allow_outbound.clone());
         let inner = Inner {
             cache: cache::SessionCache::new(config.cache_capacity),
             activity: activity::Activity::default(),
@@ -222,7 +240,8 @@ impl Service {
             handover: handover::Handover::default(),
             host_credentials: quick_cache::sync::Cache::new(config.cache_capacity),
             streams: Arc::default(),
-            outbound: Outbound::new(config.allow_outbound.clone()),
+            providers: openid::Providers::new(outbound.clone()),
+            outbound,
             reachable: AtomicBool::new(true),
             commits: AtomicU64::new(0),
             stopping: AtomicBool::new(false),

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use rollcall_core::{
-    Column, Columns, PageNumber, Session, SessionSort, ShownQuery, SortKey, State, UserRef,
+    Column, Columns, Method, PageNumber, Session, SessionSort, ShownQuery, SortKey, State, UserRef,
     filter_words, words,
 };
 
@@ -223,7 +223,7 @@ fn cell(column: Column, session: &Session) -> AnyView {
     match column {
         Column::User => user(session),
         Column::Name => {
-            view! { <td title=session.name.clone()>{session.name.clone()}<span class="sub">{session.kind.as_str()}</span></td> }.into_any()
+            view! { <td title=session.name.clone()>{session.name.clone()}<span class="sub">{session.kind.as_str()}{unusual_method(session)}</span></td> }.into_any()
         }
         Column::Ip => {
             let there = routes::sessions_with("ip", &session.ip);
@@ -302,4 +302,10 @@ pub(crate) fn TableSkeleton() -> impl IntoView {
             {(0..10).map(|_| view! { <div></div> }).collect_view()}
         </div>
     }
+}
+
+// How somebody signed in, where a session of this kind does not say so by itself.
+fn unusual_method(session: &Session) -> Option<String> {
+    let unusual = matches!(session.method, Method::SingleSignOn | Method::OnBehalf);
+    unusual.then(|| format!(" · {}", filter_words::method(session.method)))
 }

@@ -9,6 +9,7 @@ use rollcall_core::{Field, query};
 
 use crate::app::use_surroundings;
 use crate::components::error_view::{field_error, other_error};
+use crate::components::sign_on;
 use crate::rpc::{self, SignIn};
 use crate::ui::icon::{Glyph, Icon};
 use crate::ui::loading::Loaded;
@@ -118,6 +119,7 @@ pub(crate) fn SignInPage() -> AnyView {
                         {move || if sign_in.pending().get() { "Signing in…" } else { "Sign in" }}
                     </button>
                 </form>
+                <div inner_html=sign_on::forms(next())></div>
                 <p class="aside"><a href=routes::FORGOT_PASSWORD rel="external">"Forgot your password?"</a></p>
             </section>
         </main>

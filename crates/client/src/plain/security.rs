@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
-use rollcall_core::{Error, Field};
+use rollcall_core::{Error, Field, WaysToConfirm};
 
 use super::parts::{backend, options, search, when_there};
 use crate::app::use_surroundings;
@@ -20,11 +20,15 @@ const FIELDS: [Field; 3] = [
 pub(super) fn page() -> AnyView {
     when_there(|| {
         let backend = backend();
-        async move { Ok(show(&backend?.time_zones())) }
+        async move {
+            let backend = backend?;
+            let ways = backend.ways_to_confirm().await?;
+            Ok(show(&backend.time_zones(), &ways))
+        }
     })
 }
 
-fn show(zones: &[&'static str]) -> AnyView {
+fn show(zones: &[&'static str], ways: &WaysToConfirm) -> AnyView {
     let required = use_surroundings()
         .viewer
         .is_some_and(|viewer| viewer.password_change_required);
@@ -39,9 +43,24 @@ fn show(zones: &[&'static str]) -> AnyView {
             </p>
         })}
         {changed.then(|| view! { <p class="notice done" role="status">"Your password was changed. All your other sessions were ended."</p> })}
-        {password_form(failure)}
+        {match ways.password {
+            true => password_form(failure),
+            false => no_password(ways),
+        }}
         {(!required).then(|| time_zone_form(zones))}
         {(!required).then(keys)}
+    }
+    .into_any()
+}
+
+fn no_password(ways: &WaysToConfirm) -> AnyView {
+    let there = ways.provider.as_ref();
+    let there = there.map_or("an identity provider".to_owned(), |one| one.label.clone());
+    view! {
+        <section class="panel card">
+            <h2>"No password here"</h2>
+            <p class="aside">{format!("You sign in with {there}, and change your password there.")}</p>
+        </section>
     }
     .into_any()
 }

@@ -169,6 +169,7 @@ pub async fn delete(
         super::roles::set_secondary(connection, id, &[]).await?;
         super::saved_filters::forget(connection, id).await?;
         super::api_keys::revoke_all(connection, id, now).await?;
+        super::identities::forget_user(connection, id).await?;
     }
     Ok(deleted)
 }

@@ -8,7 +8,7 @@ use rollcall_core::Error;
 
 use crate::service::Presented;
 use crate::service::effects::{CookieEffect, TicketEffect};
-use crate::service::secret::{EntryState, HostCredential, KeySecret, Ticket};
+use crate::service::secret::{EntryState, HostCredential, KeySecret, SignOnSecret, Ticket};
 use crate::service::token::Token;
 
 /// The session cookie's name. The prefix makes browsers insist on Secure, Path=/ and no Domain.
@@ -22,6 +22,9 @@ pub const HOST_COOKIE: &str = "__Host-rollcall-app";
 
 /// The cookie that binds an entry to a protected host to one browser.
 pub const STATE_COOKIE: &str = "__Host-rollcall-state";
+
+/// The cookie that binds a sign-in elsewhere to one browser.
+pub const SIGN_ON_COOKIE: &str = "__Host-rollcall-sso";
 
 /// The header that carries a program's next token.
 pub const SESSION_TOKEN: HeaderName = HeaderName::from_static("session-token");
@@ -100,6 +103,24 @@ pub fn write_host_credential(credential: &HostCredential, headers: &mut HeaderMa
     let line = format!(
         "{HOST_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax",
         *credential.expose()
+    );
+    if let Some(value) = secret(&line) {
+        headers.append(header::SET_COOKIE, value);
+    }
+}
+
+/// What binds a sign-in elsewhere to this browser, if it has it already.
+pub fn sign_on_secret(headers: &HeaderMap) -> Option<SignOnSecret> {
+    let mut values = cookies(headers, SIGN_ON_COOKIE);
+    let value = values.next().filter(|_| values.next().is_none())?;
+    SignOnSecret::parse(std::str::from_utf8(value).ok()?)
+}
+
+/// Gives a browser what binds a sign-in elsewhere to it, for ten minutes. Lax: it comes back from another site.
+pub fn write_sign_on_secret(given: &SignOnSecret, headers: &mut HeaderMap) {
+    let line = format!(
+        "{SIGN_ON_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600",
+        *given.expose()
     );
     if let Some(value) = secret(&line) {
         headers.append(header::SET_COOKIE, value);

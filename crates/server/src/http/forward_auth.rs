@@ -10,7 +10,7 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use rollcall_client::{own_path, sign_in_for};
+use rollcall_client::{own_path, sign_in_for, signed_out};
 use rollcall_core::{Error, Problem, query};
 
 use super::extract::Asking;
@@ -299,11 +299,15 @@ pub(super) async fn sign_out(
 ) -> Result<Response, ApiError> {
     use rollcall_core::Backend as _;
     let back = way_back(&http, &uri)?;
-    asking.sign_out().await?;
-    Ok(go(
-        StatusCode::SEE_OTHER,
-        back.as_deref().unwrap_or("/sign-in"),
-    ))
+    let there = match (asking.sign_out().await?, back) {
+        (None, back) => back.unwrap_or_else(|| "/sign-in".to_owned()),
+        (Some(provider), None) => signed_out(Some(&provider)),
+        (Some(provider), Some(back)) => {
+            let onward = query::write(&[("return", back)]);
+            format!("{}?{onward}", signed_out(Some(&provider)))
+        }
+    };
+    Ok(go(StatusCode::SEE_OTHER, &there))
 }
 
 // An address on a protected host. Any other would let a link on our page lead anywhere.
@@ -311,22 +315,21 @@ fn way_back(http: &Shared, uri: &Uri) -> Result<Option<String>, ApiError> {
     let Some(text) = query::find(uri.query().unwrap_or_default(), "return") else {
         return Ok(None);
     };
-    let refused = || ApiError::field("return", Problem::NotOffered);
+    let known = way_back_to(http, &text);
+    let known = known.ok_or_else(|| ApiError::field("return", Problem::NotOffered))?;
+    Ok(Some(known))
+}
+
+/// An address on a protected host as it is to be written; `None` for any other.
+pub(super) fn way_back_to(http: &Shared, text: &str) -> Option<String> {
     let plain = text
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    let (scheme, rest) = text
-        .split_once("://")
-        .filter(|_| plain)
-        .ok_or_else(refused)?;
+    let (scheme, rest) = text.split_once("://").filter(|_| plain)?;
     let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let origin = Origin::parse(&format!("{scheme}://{host}")).ok_or_else(refused)?;
-    let known = http
-        .service
-        .protected_host(host)
-        .filter(|known| **known == origin);
-    known.ok_or_else(refused)?;
-    Ok(Some(format!("{origin}{path}")))
+    let origin = Origin::parse(&format!("{scheme}://{host}"))?;
+    let known = http.service.protected_host(host)?;
+    (*known == origin).then(|| format!("{origin}{path}"))
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     addresses, applications, audit, clients, credentials, executions, export, keys, many, me,
-    operations, organisations, policy, roles, saved_filters, sessions, sign_in, user_requests,
-    users,
+    operations, organisations, policy, providers, roles, saved_filters, sessions, sign_in,
+    user_requests, users,
 };
 use crate::error::{FieldError, ProblemDocument};
 
@@ -51,13 +51,14 @@ use crate::error::{FieldError, ProblemDocument};
         users::list_sessions, users::end_sessions, users::force_logout,
         roles::list, roles::create, roles::find, roles::edit, roles::remove,
         organisations::list, organisations::create, organisations::find, organisations::edit,
+        providers::list, providers::find, providers::save, providers::remove,
         audit::list,
         user_requests::list, user_requests::end,
         operations::healthy, operations::ready, operations::metrics,
     ),
     tags(
         (name = "Signing in"), (name = "My account"), (name = "Sessions"), (name = "Users"), (name = "Roles"),
-        (name = "Organisations"), (name = "API keys"), (name = "Clients"), (name = "Executions"), (name = "Applications"), (name = "Policy"), (name = "Audit"),
+        (name = "Organisations"), (name = "API keys"), (name = "Clients"), (name = "Executions"), (name = "Applications"), (name = "Policy"), (name = "Integrations"), (name = "Audit"),
         (name = "Rediacc", description = "The calls of Rediacc's console, with its field names"),
         (name = "Operations"),
     ),

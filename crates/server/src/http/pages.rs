@@ -10,8 +10,11 @@ use http::{HeaderValue, StatusCode, Uri, header};
 use leptos::nonce::Nonce;
 use leptos::prelude::{IntoView, provide_context};
 use leptos_axum::render_app_async_with_context;
+use rollcall_core::ProvidersBackend;
 use rollcall_core::backend::Backend;
-use rollcall_core::{AuditQuery, Error, Permission, RoleKey, SessionQuery, UserId, query};
+use rollcall_core::{
+    AuditQuery, Error, Permission, ProviderKey, RoleKey, SessionQuery, UserId, query,
+};
 
 use super::request::{Area, Asked};
 use super::{assets, respond};
@@ -57,6 +60,7 @@ pub(super) async fn plain(known: Known, parameters: RawPathParams, request: Requ
     let named = parameters.iter().all(|(name, text)| match name {
         "act" => acts.contains(&text),
         "key" => text.parse::<RoleKey>().is_ok(),
+        "provider" => text.parse::<ProviderKey>().is_ok(),
         // Ids of users, sessions and previews look the same. What is no id names nothing.
         _ => text.parse::<UserId>().is_ok(),
     });
@@ -145,6 +149,7 @@ fn is_open_to(backend: &RequestBackend, path: &str) -> bool {
         "/policy" => Permission::PolicyManage,
         _ if under("/roles") => Permission::RolesManage,
         _ if under("/organisations") => Permission::OrganisationsManage,
+        _ if under("/integrations") => Permission::IntegrationsManage,
         _ => return true,
     };
     backend
@@ -183,7 +188,12 @@ async fn render<V: IntoView + 'static>(
         Ok(surroundings) => surroundings,
         Err(error) => return respond::with(error.into()),
     };
+    let choices = match asked.path == "/sign-in" {
+        true => backend.sign_on_choices().await.unwrap_or_default(),
+        false => Vec::new(),
+    };
     let context = move || {
+        provide_context(rollcall_client::SignOnChoices(choices.clone()));
         provide_context(shown.clone());
         provide_context(surroundings.clone());
         // Leptos makes a nonce of its own; ours is the one in the header.

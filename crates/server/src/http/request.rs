@@ -10,7 +10,7 @@ use http::header;
 use leptos::nonce::Nonce;
 
 use super::address::Peer;
-use super::{Http, applications, credentials, forward_auth};
+use super::{Http, applications, credentials, forward_auth, single_sign_on};
 use crate::service::RequestFacts;
 use crate::service::facts::LONGEST_USER_AGENT;
 
@@ -51,7 +51,7 @@ impl Area {
             Self::Proxied
         } else if open.into_iter().any(under) || matches!(path, "/favicon.svg" | "/robots.txt") {
             Self::Open
-        } else if applications::takes_forms(path) {
+        } else if applications::takes_forms(path) || single_sign_on::takes_forms(path) {
             Self::OAuth
         } else if under("/api") {
             Self::Api

@@ -67,15 +67,35 @@ fn for_form(backend: &RequestBackend, response: Response, referer: Option<String
             path
         }
         // With an error in it, or the page that the form stands on.
-        _ => response
-            .headers()
-            .get(header::LOCATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(own_path)
-            .or(referer)
-            .unwrap_or_else(|| "/".to_owned()),
+        _ => {
+            let failed = response
+                .headers()
+                .get(header::LOCATION)
+                .and_then(|value| value.to_str().ok())
+                .and_then(own_path);
+            match (failed, effects.come_back) {
+                (Some(failed), Some(back)) if pages::is_ours(&back) => {
+                    with_error_of(&back, &failed)
+                }
+                (Some(failed), _) => failed,
+                (None, _) => referer.unwrap_or_else(|| "/".to_owned()),
+            }
+        }
     };
     pages::see_other(&target)
+}
+
+// An address with the error that stands in another.
+fn with_error_of(address: &str, failed: &str) -> String {
+    let (_, query) = failed.split_once('?').unwrap_or_default();
+    let error: Vec<_> = query.split('&').filter(|pair| is_error(pair)).collect();
+    let sign = if address.contains('?') { '&' } else { '?' };
+    format!("{address}{sign}{}", error.join("&"))
+}
+
+// Whether a part of a query says why a form failed, as server_fn writes it there.
+fn is_error(pair: &str) -> bool {
+    pair.starts_with("__path=") || pair.starts_with("__err=")
 }
 
 async fn for_client(backend: &RequestBackend, response: Response) -> Response {
@@ -118,15 +138,12 @@ fn own_path(address: &str) -> Option<String> {
     pages::is_ours(path).then(|| path.to_owned())
 }
 
-// An address without the error of an earlier form, as server_fn writes it there.
+// An address without the error of an earlier form.
 fn without_error(address: &str) -> String {
     let Some((path, query)) = address.split_once('?') else {
         return address.to_owned();
     };
-    let kept: Vec<_> = query
-        .split('&')
-        .filter(|pair| !pair.starts_with("__path=") && !pair.starts_with("__err="))
-        .collect();
+    let kept: Vec<_> = query.split('&').filter(|pair| !is_error(pair)).collect();
     if kept.is_empty() {
         path.to_owned()
     } else {

@@ -58,4 +58,6 @@ pub struct Effects {
     pub error: Option<Error>,
     /// Where to send the browser.
     pub redirect: Option<String>,
+    /// Where to send it instead when the call fails.
+    pub come_back: Option<String>,
 }

@@ -14,7 +14,8 @@ use super::facts::RequestFacts;
 use super::limits::Room;
 use super::password::Password;
 use super::secret::Ticket;
-use super::sign_in::{count_sign_in, user_ref};
+use super::sign_in::{count_sign_in, unlock_before, user_ref};
+use super::single_sign_on::Identified;
 use super::stopping::with_stopped;
 use super::token::Token;
 use super::{Service, Timeouts, user_agent};
@@ -38,6 +39,8 @@ pub(super) enum Proof<'a> {
     Password(&'a Password, Option<&'a Ticket>),
     /// The ticket with this hash, which is used up.
     Ticket([u8; 32]),
+    /// What an identity provider says.
+    Identity(Box<Identified>),
 }
 
 /// A session to be opened.
@@ -68,18 +71,25 @@ impl Service {
         let now = self.now();
         let token = Token::generate(self.random());
         let room = Room::new(user, policy, facts, now, wanted.leaving.clone(), replaces);
-        let (used, kept) = match proof {
-            Proof::Ticket(hash) => (Some(hash), None),
-            Proof::Password(_, ticket) => (
-                None,
-                ticket
+        let (mut used, mut kept, mut elsewhere) = (None, None, None);
+        let mut password = None;
+        match proof {
+            Proof::Ticket(hash) => used = Some(hash),
+            Proof::Password(given, ticket) => {
+                password = Some(given);
+                kept = ticket
                     .filter(|_| room.lets_choose())
-                    .map(|ticket| ticket_for(ticket, user, &wanted, now)),
-            ),
-        };
+                    .map(|ticket| ticket_for(ticket, user, &wanted, now));
+            }
+            Proof::Identity(identified) => elsewhere = Some(*identified),
+        }
         let timeouts = self.timeouts_for(policy, wanted.kind, wanted.keep);
         let owner = (user.id, user.organisation_id);
-        let record = self.new_session(owner, &token, wanted, timeouts, facts, now);
+        let mut record = self.new_session(owner, &token, wanted, timeouts, facts, now);
+        if let Some(there) = &elsewhere {
+            record.method = Method::SingleSignOn;
+            record.authenticated_at = there.authenticated_at(now);
+        }
         let (id, user_id) = (record.id, user.id);
         let person = user_ref(user);
         let by_user = |action| {
@@ -87,7 +97,10 @@ impl Service {
                 .by(user.id, &user.name)
                 .to(&person, user.organisation_id)
         };
-        let signed_in = by_user(AuditAction::SignIn).on(id);
+        let mut signed_in = by_user(AuditAction::SignIn).on(id);
+        if let Some(there) = &elsewhere {
+            signed_in = signed_in.with(there.in_words());
+        }
         let created = by_user(AuditAction::SessionCreated)
             .on(id)
             .with(record.kind.as_str());
@@ -105,8 +118,8 @@ impl Service {
             (caller.credential(), old)
         });
         // Raising the cost of hashing reaches each account at its next sign-in.
-        let rehashed = match (user.password_hash.as_deref(), &proof) {
-            (Some(old), Proof::Password(password, _)) if self.inner.hasher.is_outdated(old) => {
+        let rehashed = match (user.password_hash.as_deref(), password) {
+            (Some(old), Some(password)) if self.inner.hasher.is_outdated(old) => {
                 let new = self
                     .inner
                     .hasher
@@ -125,6 +138,7 @@ impl Service {
             .and_then(|caller| caller.session().ok())
             .map(|session| session.record.lineage_hash);
         let refused = by_user(AuditAction::SignIn);
+        let unlock_before = unlock_before(policy, now);
         let (signed, ..) = self
             .write_then(
                 move |tx, trail| {
@@ -136,7 +150,9 @@ impl Service {
                                 if let (Some(kept), Error::SessionLimit(_)) = (&kept, error) {
                                     db::sign_in_tickets::create(tx, kept, now).await?;
                                 }
-                                db::attempts::give_back(tx, &key).await?;
+                                if elsewhere.is_none() {
+                                    db::attempts::give_back(tx, &key).await?;
+                                }
                                 let refused = AuditRecord {
                                     outcome: AuditOutcome::Refused,
                                     ..refused.with(error.code())
@@ -151,13 +167,28 @@ impl Service {
                             return Err(db::DbError::Refused(Error::ChoiceSpent));
                         }
                         // Users, attempts, sessions with their counters, and the trail last, as everywhere.
-                        if !db::users::note_sign_in(tx, &compared, now).await? {
+                        let may = match &elsewhere {
+                            None => db::users::note_sign_in(tx, &compared, now).await?,
+                            // A lock is honoured whatever the way in, and when somebody is back from it.
+                            Some(there) => {
+                                there.take_up(tx, &compared, now).await?
+                                    && !db::attempts::refuses(tx, &key, unlock_before).await?
+                            }
+                        };
+                        if !may {
                             return Err(db::DbError::Refused(Error::SignInFailed));
                         }
                         if let Some((old, new)) = rehashed {
                             db::users::replace_hash(tx, user_id, &old, &new).await?;
                         }
-                        db::attempts::give_back(tx, &key).await?;
+                        match &elsewhere {
+                            // Tries are taken and given back by passwords.
+                            None => db::attempts::give_back(tx, &key).await?,
+                            Some(there) => {
+                                db::identities::note_session(tx, stored.id, &there.identity)
+                                    .await?;
+                            }
+                        }
                         db::sessions::insert(tx, &stored, &compared.email).await?;
                         let (made, stopped, mut events) = room.make(tx, leaving).await?;
                         events.extend([signed_in, created]);

@@ -322,7 +322,7 @@ fn shown(listed: ListedUser, caller: &Caller) -> User {
 }
 
 // Sign-in finds an account by its normal form, so it must be made in it.
-fn checked_email(text: &str) -> Result<String, Error> {
+pub(super) fn checked_email(text: &str) -> Result<String, Error> {
     let email = Email::parse(text).ok_or(Error::Invalid(Field::Email, Problem::Malformed))?;
     let key = account_key(email.as_str());
     // What the normal form has become may be no address any more.

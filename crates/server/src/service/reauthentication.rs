@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use rollcall_core::{AuditAction, AuditOutcome, Error, Field, Problem};
+use rollcall_core::{AuditAction, AuditOutcome, Error, Field, Problem, SessionId, Timestamp};
+use sea_orm::DatabaseTransaction;
 
-use super::Service;
 use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
 use super::password::Password;
 use super::sign_in::{Attempt, account_key};
 use super::token::Token;
-use crate::db;
+use super::{Job, Service};
+use crate::db::{self, AuditRecord};
 
 /// For how long a password counts as just entered.
-const GOOD_FOR: Duration = Duration::from_secs(15 * 60);
+pub(super) const GOOD_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// What is left when a page asks before it is needed, so that nothing is typed in vain.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
@@ -33,11 +34,9 @@ impl Service {
         let (attempt, _) = self
             .own_password(caller, facts, &password, AuditAction::Reauthenticated)
             .await?;
-        let (now, session) = (self.now(), caller.credential());
-        let (token, rotation_key) = self.new_lineage();
-        let (lineage_hash, secret_hash) = (token.lineage_hash(), token.secret_hash());
+        let session = caller.credential();
         let record = event(
-            now,
+            self.now(),
             AuditAction::Reauthenticated,
             AuditOutcome::Success,
             Some(facts),
@@ -46,11 +45,34 @@ impl Service {
         .to(&caller.authority().user, caller.organisation_id())
         .on(session);
         let old_lineage = caller.session()?.record.lineage_hash;
+        self.renew(
+            session,
+            old_lineage,
+            |tx, _| Box::pin(async move { db::attempts::give_back(tx, &attempt.key).await }),
+            record,
+        )
+        .await
+    }
+
+    /// Gives a session a new lineage and notes that its user has just proven who they are, after what comes `first` in the
+    /// same transaction.
+    pub(super) async fn renew<F>(
+        &self,
+        session: SessionId,
+        old_lineage: [u8; 32],
+        first: F,
+        record: AuditRecord,
+    ) -> Result<Token, Error>
+    where
+        F: for<'c> FnOnce(&'c DatabaseTransaction, Timestamp) -> Job<'c, ()> + Send + 'static,
+    {
+        let (now, (token, rotation_key)) = (record.at, self.new_lineage());
+        let (lineage_hash, secret_hash) = (token.lineage_hash(), token.secret_hash());
         self.flush_activity().await?;
         self.write_then(
             move |tx, trail| {
                 Box::pin(async move {
-                    db::attempts::give_back(tx, &attempt.key).await?;
+                    first(tx, now).await?;
                     let renewed = db::sessions::renew_lineage(
                         tx,
                         session,

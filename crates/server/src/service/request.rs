@@ -10,9 +10,9 @@ use rollcall_core::backend::{Answer, Backend};
 use rollcall_core::{
     AuditAction, AuditEvent, AuditOutcome, AuditQuery, ChangePassword, Columns, EndAllScope,
     EndChoice, EndPreviewId, EndResult, EndRun, Error, FilterWords, Kind, LastEnd, Leaving, Me,
-    OwnScope, Page, PendingSignIn, Policy, PolicyPlace, PolicyPreview, Rule, SavedFilter,
-    SavedFilterId, Session, SessionFilter, SessionId, SessionQuery, SessionStats, SignIn,
-    SignInStep, Surroundings, Timestamp, UserId,
+    OwnScope, Page, PendingSignIn, Policy, PolicyPlace, PolicyPreview, ProviderKey, Rule,
+    SavedFilter, SavedFilterId, Session, SessionFilter, SessionId, SessionQuery, SessionStats,
+    SignIn, SignInStep, Surroundings, Timestamp, UserId,
 };
 
 use super::audit::event;
@@ -203,11 +203,11 @@ impl RequestBackend {
     }
 
     // The session that ends where somebody signs in in its place.
-    fn replaced(&self) -> Option<&Caller> {
+    pub(super) fn replaced(&self) -> Option<&Caller> {
         self.caller().filter(|_| self.with_cookie)
     }
 
-    fn hold(&self, session: &Session, token: Token, keep: bool) {
+    pub(super) fn hold(&self, session: &Session, token: Token, keep: bool) {
         let now = self.service.now();
         let max_age = keep.then(|| session.absolute_expires_at.seconds_since(now));
         let mut effects = self.lock();
@@ -291,7 +291,7 @@ impl RequestBackend {
     }
 
     // The token that this session has from now on.
-    fn hand_token(&self, caller: &Caller, token: Token) {
+    pub(super) fn hand_token(&self, caller: &Caller, token: Token) {
         let mut effects = self.lock();
         if self.with_cookie {
             let max_age = self.service.cookie_max_age(caller);
@@ -301,7 +301,7 @@ impl RequestBackend {
         }
     }
 
-    fn anyone_signed_in(&self) -> Result<&Caller, Error> {
+    pub(super) fn anyone_signed_in(&self) -> Result<&Caller, Error> {
         match &self.who {
             Who::Caller(caller) => Ok(caller),
             Who::Dead(_) | Who::Nobody => Err(Error::Unauthenticated),
@@ -350,6 +350,10 @@ impl RequestBackend {
 impl Backend for RequestBackend {
     fn redirect(&self, path: &str) {
         self.lock().redirect = Some(path.to_owned());
+    }
+
+    fn come_back(&self, path: &str) {
+        self.lock().come_back = Some(path.to_owned());
     }
 
     fn surroundings(&self) -> Answer<'_, Surroundings> {
@@ -436,15 +440,19 @@ impl Backend for RequestBackend {
         })
     }
 
-    fn sign_out(&self) -> Answer<'_, ()> {
+    fn sign_out(&self) -> Answer<'_, Option<ProviderKey>> {
         self.answer(async {
-            match &self.who {
-                Who::Caller(caller) => self.service.sign_out(caller, &self.facts).await?,
+            let there = match &self.who {
+                Who::Caller(caller) => {
+                    let there = self.service.signs_out_at(caller).await;
+                    self.service.sign_out(caller, &self.facts).await?;
+                    there
+                }
                 Who::Refused(error) => return Err(*error),
-                Who::Dead(_) | Who::Nobody => {}
-            }
+                Who::Dead(_) | Who::Nobody => None,
+            };
             self.forget_cookie();
-            Ok(())
+            Ok(there)
         })
     }
 

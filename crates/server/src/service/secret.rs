@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -47,6 +48,8 @@ secrets!(
     HostCredential for ForHosts = "rc_h_",
     /// What binds an entry to the browser that began it.
     EntryState for ForStates = "rc_b_",
+    /// What binds a sign-in elsewhere to the browser that began it.
+    SignOnSecret for ForSignOns = "rc_o_",
 );
 
 impl<P: Purpose> Secret<P> {
@@ -74,6 +77,18 @@ impl<P: Purpose> Secret<P> {
         text.push_str(P::PREFIX);
         URL_SAFE_NO_PAD.encode_string(self.0.as_slice(), &mut text);
         Zeroizing::new(text)
+    }
+
+    /// What this secret makes of a text, for a use that has a name: whoever has not the secret has not this either, and
+    /// one use tells nothing about another (HMAC-SHA-256).
+    pub fn derive(&self, usage: &str, text: &[u8]) -> [u8; 32] {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.as_slice()) else {
+            unreachable!("HMAC takes keys of any length");
+        };
+        mac.update(usage.as_bytes());
+        mac.update(&[0]);
+        mac.update(text);
+        mac.finalize().into_bytes().into()
     }
 
     /// What is stored of it, and what it is found by.

@@ -79,6 +79,7 @@ impl Service {
             Box::pin(async move {
                 db::api_keys::purge(tx, before).await?;
                 db::protected_hosts::purge_credentials(tx).await?;
+                db::identities::purge(tx).await?;
                 db::executions::purge(tx, before).await?;
                 db::clients::purge(tx, before).await
             })

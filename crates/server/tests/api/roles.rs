@@ -200,6 +200,11 @@ const TABLE: &[Row] = &[
     ("PATCH", "/api/v1/organisations/{id}", Target::Own, [200, 403, 403, 403, 403, 401]),
     ("PATCH", "/api/v1/organisations/{id}", Target::Foreign, [200, 403, 403, 403, 403, 401]),
     ("PATCH", "/api/v1/organisations/{id}", Target::Unknown, [404, 403, 403, 403, 403, 401]),
+    ("GET", "/api/v1/integrations/providers", Target::None, [200, 403, 403, 403, 403, 401]),
+    ("GET", "/api/v1/integrations/providers/{key}", Target::Unknown, [404, 403, 403, 403, 403, 401]),
+    // An address that nothing is asked at.
+    ("PUT", "/api/v1/integrations/providers/{key}", Target::Unknown, [400, 403, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/integrations/providers/{key}", Target::Unknown, [404, 403, 403, 403, 403, 401]),
     ("GET", "/api/v1/audit", Target::None, [200, 200, 403, 403, 403, 401]),
     ("GET", "/api/v1/audit/export", Target::None, [200, 200, 403, 403, 403, 401]),
     ("GET", "/api/UserRequests", Target::None, [200, 200, 200, 403, 403, 401]),
@@ -368,6 +373,9 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
             json!({ "values": { "most_sessions": 50 } })
         }
         "/api/v1/executions" => json!({ "artefact_id": "TC-1" }),
+        path if path.contains("/integrations/providers/") => {
+            json!({ "label": "Staff", "issuer": "https://127.0.0.1:1", "client_id": "rollcall" })
+        }
         path if path.starts_with("/api/v1/executions/") => json!({ "state": "terminated" }),
         path if path.ends_with("/dispatch") => json!({ "run": "suite", "artefact_id": "TS-1" }),
         path if path.ends_with("/force-logout") => json!({}),

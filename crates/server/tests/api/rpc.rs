@@ -555,7 +555,7 @@ async fn every_method_of_the_backend_has_a_function() {
     assert!(methods.len() > 15, "{methods:?}");
     for method in methods {
         // Where a form leads, and what a page asks before, is no business of the client's.
-        if matches!(method, "redirect" | "reauthentication_due") {
+        if matches!(method, "redirect" | "come_back" | "reauthentication_due") {
             continue;
         }
         let answer = rpc(&admin, method, &[]).await;

@@ -399,3 +399,45 @@ CREATE TABLE host_credential (
     lineage_hash {bytes} NOT NULL,
     created_at bigint NOT NULL
 ){keyed};
+-- Whoever else may say who somebody is. What a file of the server sets up is not stored.
+CREATE TABLE identity_provider (
+    key {text} NOT NULL PRIMARY KEY,
+    label {text} NOT NULL,
+    issuer {text} NOT NULL,
+    client_id {text} NOT NULL,
+    -- Where the secret is, never the secret.
+    secret {text},
+    -- Divided by spaces; rules by line breaks.
+    scopes {text} NOT NULL,
+    rules {text} NOT NULL,
+    trusts_emails boolean NOT NULL,
+    max_age_seconds bigint,
+    acr_values {text} NOT NULL,
+    signs_out boolean NOT NULL,
+    enabled boolean NOT NULL
+);
+-- Who a user is elsewhere: issuer and subject, never the e-mail alone.
+CREATE TABLE user_identity (
+    issuer {text} NOT NULL,
+    subject {text} NOT NULL,
+    user_id {uuid} NOT NULL REFERENCES "user" (id),
+    created_at bigint NOT NULL,
+    PRIMARY KEY (issuer, subject)
+){keyed};
+CREATE INDEX user_identity_by_user ON user_identity (user_id);
+-- What a session is at the provider that it began with, so that a sign-out there finds it.
+CREATE TABLE session_identity (
+    session_id {uuid} NOT NULL PRIMARY KEY,
+    provider {text} NOT NULL,
+    issuer {text} NOT NULL,
+    subject {text} NOT NULL,
+    sid {text}
+){keyed};
+CREATE INDEX session_identity_by_subject ON session_identity (issuer, subject, sid);
+CREATE INDEX session_identity_by_sid ON session_identity (issuer, sid) WHERE sid IS NOT NULL;
+-- What is good once: sign-ins that came back, and tokens that told of a sign-out.
+CREATE TABLE spent (
+    hash {bytes} NOT NULL PRIMARY KEY,
+    expires_at bigint NOT NULL
+){keyed};
+CREATE INDEX spent_by_age ON spent (expires_at);

@@ -7,6 +7,7 @@ mod answer;
 mod app;
 mod client;
 mod people;
+pub(crate) mod provider;
 mod work;
 
 pub(crate) use answer::{Answer, redacted};
