@@ -6,11 +6,13 @@
 //! reported, never asserted.
 
 mod backup;
+mod between;
 mod canary;
 mod client;
 mod clock;
 mod connected;
 mod document;
+mod far;
 mod hostile;
 mod kill;
 mod leave;
@@ -102,6 +104,14 @@ enum Proof {
     Document,
     /// F25: backups taken under load, restored elsewhere, and damaged.
     Backup,
+    /// F7: PostgreSQL cannot be reached.
+    Unreachable,
+    /// F8: PostgreSQL hangs.
+    Hung,
+    /// F9: PostgreSQL is far away.
+    SlowDatabase,
+    /// F11: the answer to a COMMIT is lost.
+    LostCommits,
     /// F3: PostgreSQL dies and comes back. The last one, since it starts that PostgreSQL anew.
     PostgresGone,
 }
@@ -134,6 +144,10 @@ impl Context {
             Proof::Hostile => hostile::requests(self).await,
             Proof::Document => document::kept_to(self).await,
             Proof::Backup => backup::restored(self).await,
+            Proof::Unreachable => far::unreachable(self).await,
+            Proof::Hung => far::hung(self).await,
+            Proof::SlowDatabase => far::slow(self).await,
+            Proof::LostCommits => far::lost_commits(self).await,
             Proof::PostgresGone => postgres_gone::postgres_gone(self).await,
         }
     }

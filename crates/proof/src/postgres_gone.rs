@@ -84,7 +84,7 @@ pub(crate) async fn postgres_gone(context: &Context) -> Result<Vec<String>> {
 }
 
 /// PostgreSQL's first process, and how it was started.
-struct Postmaster {
+pub(crate) struct Postmaster {
     id: u32,
     words: Vec<String>,
     user: u32,
@@ -92,7 +92,7 @@ struct Postmaster {
 }
 
 impl Postmaster {
-    async fn find(place: &Place) -> Result<Self> {
+    pub(crate) async fn find(place: &Place) -> Result<Self> {
         let look = place.look().await?;
         let found = ledger::rows(
             &look,
@@ -125,6 +125,16 @@ impl Postmaster {
             user: owner.uid(),
             group: owner.gid(),
         })
+    }
+
+    /// The ids of it and of every process that it has started.
+    pub(crate) fn with_children(&self) -> Result<Vec<String>> {
+        let children = format!("/proc/{0}/task/{0}/children", self.id);
+        let children = std::fs::read_to_string(children)?;
+        let own = std::iter::once(self.id.to_string());
+        Ok(own
+            .chain(children.split_whitespace().map(str::to_owned))
+            .collect())
     }
 
     /// SIGQUIT is the immediate shutdown.

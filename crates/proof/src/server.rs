@@ -22,6 +22,8 @@ pub(crate) struct How {
     pub(crate) within: Vec<String>,
     /// `--log-level`; `debug` without it.
     pub(crate) log_level: Option<&'static str>,
+    /// The database by another way than the place's own.
+    pub(crate) database: Option<String>,
 }
 
 impl How {
@@ -96,7 +98,12 @@ impl Server {
         command
             .args(&words[1..])
             .args(["serve", "--log-level", how.log_level.unwrap_or("debug")])
-            .args(["--listen", &address.to_string(), "--database", &place.url])
+            .args([
+                "--listen",
+                &address.to_string(),
+                "--database",
+                how.database.as_ref().unwrap_or(&place.url),
+            ])
             .arg("--data-dir")
             .arg(&place.folder)
             .args(&how.settings)

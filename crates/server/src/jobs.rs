@@ -18,6 +18,14 @@ pub fn start(service: &Service) -> JoinSet<()> {
         |service| async move {
             // A failure is in the log, and the next second tries again.
             let _ = service.flush_activity().await;
+        },
+    );
+    every(
+        &mut jobs,
+        Duration::from_secs(1),
+        service,
+        // By itself: a write to a database that has fallen silent waits for seconds, in which nobody would find out.
+        |service| async move {
             service.probe().await;
         },
     );
