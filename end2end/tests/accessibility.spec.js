@@ -1,49 +1,14 @@
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { inspect } from "../support/axe.js";
 import { ADMIN, FIREFOX_ON_LINUX, expect, fillSignIn, open, rows, serve, signIn, test } from "../support/test.js";
 
 serve({ settings: ["--demo", "300"] });
 
-const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const VIEWS = [
   ["light", 1280],
   ["dark", 1280],
   ["light", 360],
   ["dark", 360],
 ];
-
-// What axe finds, as lines that say where; and whether the page itself scrolls sideways.
-async function inspect(page, where) {
-  await page.evaluate(AXE);
-  const { found, passes } = await page.evaluate(async () => {
-    const { violations, passes } = await window.axe.run(document);
-    const found = violations.flatMap(({ id, nodes }) =>
-      nodes.map(({ target, any, html }) => `${id}: ${target.join(" ")} ${any[0]?.message ?? ""} ${html.slice(0, 120)}`),
-    );
-    return { found, passes: passes.map(({ id }) => id) };
-  });
-  // A page that is not there yet has nothing to find.
-  expect.soft(passes, `what axe looked at on ${where}`).toContain("color-contrast");
-  expect.soft(found, `axe on ${where}`).toEqual([]);
-  const wide = await page.evaluate(() => {
-    const { scrollWidth } = document.scrollingElement;
-    if (scrollWidth <= window.innerWidth) return [];
-    const beyond = [...document.body.querySelectorAll("*")].filter(
-      (each) => each.getBoundingClientRect().right > window.innerWidth,
-    );
-    return [`${scrollWidth} px`, ...beyond.slice(0, 5).map((each) => each.outerHTML.slice(0, 100))];
-  });
-  expect.soft(wide, `${where} is wider than the window`).toEqual([]);
-  const cut = await page.evaluate(() =>
-    [...document.querySelectorAll(".panel :is(input, select, button, label, legend, .button)")]
-      .filter((each) => {
-        const { right } = each.closest(".panel").getBoundingClientRect();
-        return !each.closest(".scroll") && each.getBoundingClientRect().right > right + 1;
-      })
-      .map((each) => each.outerHTML.slice(0, 100)),
-  );
-  expect.soft(cut, `what is cut off on ${where}`).toEqual([]);
-}
 
 for (const [colorScheme, width] of VIEWS) {
   test.describe(`${colorScheme}, ${width} px wide`, () => {
@@ -64,7 +29,7 @@ for (const [colorScheme, width] of VIEWS) {
     });
 
     test("signing in, with its error and its reason", async ({ page, watch }) => {
-      for (const path of ["/sign-in", "/forgot-password", "/help/troubleshooting", "/api/docs"]) {
+      for (const path of ["/sign-in", "/forgot-password", "/reset-password", "/reset-password/x", "/not-me/x", "/help/troubleshooting", "/api/docs"]) {
         await page.goto(path);
         await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
         await inspect(page, path);

@@ -24,6 +24,15 @@ pub struct Assets {
     pub bundle: Option<(String, String)>,
 }
 
+/// Whether the viewer has something to be told on My Sessions. It stands in the document, beside what server and browser both
+/// render, and the style sheet makes it seen: the bundle knows nothing of it.
+#[cfg(feature = "ssr")]
+#[derive(Clone, Copy, Debug)]
+pub struct News(
+    /// Whether there is any.
+    pub bool,
+);
+
 /// The whole document, as the server renders it.
 pub fn shell() -> impl IntoView {
     document(true, || view! { <App /> })
@@ -52,9 +61,13 @@ fn document<V: IntoView>(with_scripts: bool, body: impl FnOnce() -> V) -> impl I
             <script type="module" nonce=nonce inner_html=start></script>
         }
     });
+    #[cfg(feature = "ssr")]
+    let news = use_context::<News>().is_some_and(|news| news.0);
+    #[cfg(not(feature = "ssr"))]
+    let news = false;
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang="en" data-news=news.then_some("")>
             <head>
                 <meta charset="utf-8" />
                 <meta name="viewport" content="width=device-width, initial-scale=1" />

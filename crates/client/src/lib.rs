@@ -19,13 +19,13 @@ mod routes;
 mod rpc;
 mod ui;
 
-#[cfg(feature = "ssr")]
-pub use app::plain_shell;
 pub use app::{App, Assets, shell};
 #[cfg(feature = "ssr")]
-pub use components::sign_on::SignOnChoices;
+pub use app::{News, plain_shell};
 #[cfg(feature = "ssr")]
-pub use plain::{CLIENT_ACTS, USER_ACTS};
+pub use components::sign_on::SignOn;
+#[cfg(feature = "ssr")]
+pub use plain::{CLIENT_ACTS, RECEIVER_ACTS, USER_ACTS};
 #[cfg(feature = "ssr")]
 pub use routes::{own_path, sign_in_for, signed_out};
 

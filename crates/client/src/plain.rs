@@ -8,6 +8,7 @@ mod choose_sessions;
 mod client;
 mod clients;
 mod confirm_user;
+mod deliveries;
 mod edit_user;
 mod end_all;
 mod end_many;
@@ -16,9 +17,12 @@ mod end_session;
 mod executions;
 mod force_logout;
 mod forgot_password;
+mod integrations;
 mod keys;
 mod locked;
 mod new_user;
+mod not_me;
+mod notices;
 mod organisation;
 mod organisations;
 mod parts;
@@ -26,7 +30,9 @@ mod policy;
 mod provider;
 mod providers;
 mod reauthenticate;
+mod receiver;
 mod rename_session;
+mod reset_password;
 mod role;
 mod roles;
 mod security;
@@ -52,6 +58,7 @@ use crate::ui::toast::provide_toasts;
 pub const USER_ACTS: [&str; 5] = ["end", "logged-out", "disable", "delete", "reset"];
 
 pub use client::CLIENT_ACTS;
+pub use receiver::RECEIVER_ACTS;
 
 type Page = fn() -> AnyView;
 
@@ -69,6 +76,9 @@ pub(crate) fn PlainApp() -> impl IntoView {
             <Routes fallback=|| view! { <Layout><NotFoundPage /></Layout> }>
                 <Route path=path!("/sign-in/choose") view={choose_sessions::page as Page} ssr=SsrMode::Async />
                 <Route path=path!("/forgot-password") view={forgot_password::page as Page} ssr=SsrMode::Async />
+                <Route path=path!("/reset-password") view={reset_password::done_page as Page} ssr=SsrMode::Async />
+                <Route path=path!("/reset-password/:link") view={reset_password::page as Page} ssr=SsrMode::Async />
+                <Route path=path!("/not-me/:link") view={not_me::page as Page} ssr=SsrMode::Async />
                 <ParentRoute path=path!("") view=|| view! { <Layout><Outlet /></Layout> } ssr=SsrMode::Async>
                     <Route path=path!("/sessions/:id/end") view={end_session::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/sessions/filters") view={session_filters::page as Page} ssr=SsrMode::Async />
@@ -79,6 +89,7 @@ pub(crate) fn PlainApp() -> impl IntoView {
                     <Route path=path!("/account/sessions/end") view={end_own_sessions::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/:id/end") view={end_session::own_page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/security") view={security::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/account/notices") view={notices::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/keys") view={keys::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/account/sessions/:id/rename") view={rename_session::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/clients") view={clients::page as Page} ssr=SsrMode::Async />
@@ -101,6 +112,12 @@ pub(crate) fn PlainApp() -> impl IntoView {
                     // After that with a name.
                     <Route path=path!("/organisations/:id") view={organisation::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/organisations/:id/:act") view={organisation::act_page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/integrations") view={integrations::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/integrations/receivers/new") view={receiver::new_page as Page} ssr=SsrMode::Async />
+                    // After that with a name.
+                    <Route path=path!("/integrations/receivers/:id") view={receiver::page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/integrations/receivers/:id/:act") view={receiver::act_page as Page} ssr=SsrMode::Async />
+                    <Route path=path!("/integrations/deliveries") view={deliveries::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/integrations/providers") view={providers::page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/integrations/new-provider") view={provider::new_page as Page} ssr=SsrMode::Async />
                     <Route path=path!("/integrations/providers/:provider") view={provider::page as Page} ssr=SsrMode::Async />

@@ -42,6 +42,17 @@ pub const KEYS: &str = "/account/keys";
 /// The same, right after the password was changed.
 #[cfg(feature = "ssr")]
 pub const SECURITY_CHANGED: &str = "/account/security?changed=password";
+/// One's own sign-ins from new places.
+pub const NOTICES: &str = "/account/notices";
+/// Where a link of a mail leads that sets a password; alone, right after it was set.
+#[cfg(feature = "ssr")]
+pub const RESET_PASSWORD: &str = "/reset-password";
+/// The same, right after somebody has asked for a link.
+#[cfg(feature = "ssr")]
+pub const PASSWORD_ASKED: &str = "/forgot-password?asked=true";
+/// The notices right after one was disowned.
+#[cfg(feature = "ssr")]
+pub const NOTICE_DISOWNED: &str = "/account/notices?disowned=true";
 /// What to do without the password.
 pub const FORGOT_PASSWORD: &str = "/forgot-password";
 /// What to do when something does not work; served outside the router.
@@ -89,6 +100,12 @@ pub fn key_made(id: &str) -> String {
 #[cfg(feature = "ssr")]
 pub fn user(id: &str) -> String {
     below(USERS, id)
+}
+
+/// Where a link leads that reports a sign-in.
+#[cfg(feature = "ssr")]
+pub fn report(link: &str) -> String {
+    format!("/not-me/{}", query::encode(link))
 }
 
 /// The confirmation before something is done to a user: `disable`, `delete`, `reset` or `end`.
@@ -236,6 +253,27 @@ pub fn signed_out(provider: Option<&rollcall_core::ProviderKey>) -> String {
         None => SIGN_IN.to_owned(),
     }
 }
+
+/// What is told elsewhere, and where people sign in from.
+pub const INTEGRATIONS: &str = "/integrations";
+
+/// The receivers, each below this.
+#[cfg(feature = "ssr")]
+pub const RECEIVERS: &str = "/integrations/receivers";
+
+/// Making another one.
+#[cfg(feature = "ssr")]
+pub const NEW_RECEIVER: &str = "/integrations/receivers/new";
+
+/// The confirmation before something is done to a receiver: `remove`.
+#[cfg(feature = "ssr")]
+pub fn receiver_act(id: &str, act: &str) -> String {
+    format!("{RECEIVERS}/{}/{act}", query::encode(id))
+}
+
+/// What receivers were told, and what waits.
+#[cfg(feature = "ssr")]
+pub const DELIVERIES: &str = "/integrations/deliveries";
 
 /// The identity providers.
 #[cfg(feature = "ssr")]

@@ -5,6 +5,10 @@
 #[cfg(feature = "ssr")]
 mod filters;
 #[cfg(feature = "ssr")]
+mod integrations;
+#[cfg(feature = "ssr")]
+mod mail;
+#[cfg(feature = "ssr")]
 mod people;
 #[cfg(feature = "ssr")]
 mod rules;
@@ -33,6 +37,10 @@ use on_server::{AuditQuery, Field, Problem, SessionQuery, id, routes};
 
 #[cfg(feature = "ssr")]
 pub(crate) use filters::*;
+#[cfg(feature = "ssr")]
+pub(crate) use integrations::*;
+#[cfg(feature = "ssr")]
+pub(crate) use mail::*;
 #[cfg(feature = "ssr")]
 pub(crate) use people::*;
 #[cfg(feature = "ssr")]

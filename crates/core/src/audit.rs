@@ -58,8 +58,16 @@ words!(
         PasswordChanged = "password.changed",
         /// A user entered the own password again, or tried to, before a change that asks for it.
         Reauthenticated = "user.reauthenticated",
-        /// A password was reset by somebody else.
+        /// A password was reset: by somebody else, or by a link of a mail.
         PasswordReset = "password.reset",
+        /// Somebody asked for a mail with a link that sets a new password.
+        PasswordResetAsked = "password.reset_asked",
+        /// A user reported a sign-in as somebody else's: all sessions ended, and the password is void.
+        PasswordWithdrawn = "password.withdrawn",
+        /// A user signed in from a browser and a network that were not seen before.
+        DeviceNew = "device.new",
+        /// A user confirmed such a sign-in.
+        DeviceConfirmed = "device.confirmed",
         /// A value of a policy was set or taken away.
         PolicyChanged = "policy.changed",
         /// A user made an API key.
@@ -98,6 +106,20 @@ words!(
         SessionsExported = "sessions.exported",
         /// A part of the audit trail was taken away as a file.
         AuditExported = "audit.exported",
+        /// A receiver of events was made.
+        ReceiverCreated = "receiver.created",
+        /// A receiver's name or address, or what it is told, was changed.
+        ReceiverChanged = "receiver.changed",
+        /// A receiver was paused, by somebody or because it wants no more.
+        ReceiverPaused = "receiver.paused",
+        /// A receiver that was paused or failed is told again.
+        ReceiverResumed = "receiver.resumed",
+        /// A receiver was removed.
+        ReceiverRemoved = "receiver.removed",
+        /// A receiver was sent something to try it out.
+        ReceiverTested = "receiver.tested",
+        /// An event was sent to a receiver again.
+        DeliveryReplayed = "delivery.replayed",
         /// A backup was put in place, and all sessions in it ended.
         BackupRestored = "backup.restored",
     }

@@ -192,6 +192,18 @@ const fn verbs(action: AuditAction) -> (&'static str, &'static str) {
             "enter the password again of",
         ),
         AuditAction::PasswordReset => ("reset the password of", "reset the password of"),
+        AuditAction::PasswordResetAsked => {
+            ("asked for a new password of", "ask for a new password of")
+        }
+        AuditAction::PasswordWithdrawn => (
+            "reported a sign-in, which ended all sessions and the password of",
+            "report a sign-in of",
+        ),
+        AuditAction::DeviceNew => (
+            "signed in from a new place as",
+            "sign in from a new place as",
+        ),
+        AuditAction::DeviceConfirmed => ("confirmed a sign-in of", "confirm a sign-in of"),
         AuditAction::KeyCreated => ("made an API key of", "make an API key of"),
         AuditAction::KeyRevoked => ("revoked an API key of", "revoke an API key of"),
         AuditAction::ForcedOut => ("logged out", "log out"),
@@ -235,6 +247,13 @@ const fn verbs(action: AuditAction) -> (&'static str, &'static str) {
             ("enabled the organisation of", "enable the organisation of")
         }
         AuditAction::PolicyChanged => ("changed the policy of", "change the policy of"),
+        AuditAction::ReceiverCreated => ("made a receiver for", "make a receiver for"),
+        AuditAction::ReceiverChanged => ("changed a receiver of", "change a receiver of"),
+        AuditAction::ReceiverPaused => ("paused a receiver of", "pause a receiver of"),
+        AuditAction::ReceiverResumed => ("went on with a receiver of", "go on with a receiver of"),
+        AuditAction::ReceiverRemoved => ("removed a receiver of", "remove a receiver of"),
+        AuditAction::ReceiverTested => ("tried out a receiver of", "try out a receiver of"),
+        AuditAction::DeliveryReplayed => ("sent an event again of", "send an event again of"),
         AuditAction::BackupRestored => ("restored a backup of", "restore a backup of"),
     }
 }
@@ -249,6 +268,16 @@ const fn own_verbs(action: AuditAction) -> Option<(&'static str, &'static str)> 
         AuditAction::Reauthenticated => {
             Some(("entered their password again", "enter their password again"))
         }
+        AuditAction::PasswordReset => Some(("reset their password", "reset their password")),
+        AuditAction::PasswordResetAsked => {
+            Some(("asked for a new password", "ask for a new password"))
+        }
+        AuditAction::PasswordWithdrawn => Some((
+            "reported a sign-in as somebody else's, which ended all sessions and the password",
+            "report a sign-in as somebody else's",
+        )),
+        AuditAction::DeviceNew => Some(("signed in from a new place", "sign in from a new place")),
+        AuditAction::DeviceConfirmed => Some(("confirmed a sign-in", "confirm a sign-in")),
         AuditAction::KeyCreated => Some(("made an API key", "make an API key")),
         AuditAction::KeyRevoked => Some(("revoked an API key", "revoke an API key")),
         AuditAction::ForcedOut => Some(("logged themselves out", "log themselves out")),
@@ -289,6 +318,13 @@ const fn own_verbs(action: AuditAction) -> Option<(&'static str, &'static str)> 
             Some(("enabled an organisation", "enable an organisation"))
         }
         AuditAction::PolicyChanged => Some(("changed the policy", "change the policy")),
+        AuditAction::ReceiverCreated => Some(("made a receiver", "make a receiver")),
+        AuditAction::ReceiverChanged => Some(("changed a receiver", "change a receiver")),
+        AuditAction::ReceiverPaused => Some(("paused a receiver", "pause a receiver")),
+        AuditAction::ReceiverResumed => Some(("went on with a receiver", "go on with a receiver")),
+        AuditAction::ReceiverRemoved => Some(("removed a receiver", "remove a receiver")),
+        AuditAction::ReceiverTested => Some(("tried out a receiver", "try out a receiver")),
+        AuditAction::DeliveryReplayed => Some(("sent an event again", "send an event again")),
         AuditAction::AuditExported => Some(("exported the audit trail", "export the audit trail")),
         _ => None,
     }

@@ -34,7 +34,9 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 
 pub trait Backend:
     crate::people_backend::PeopleBackend
     + crate::work_backend::WorkBackend
+    + crate::integrations_backend::IntegrationsBackend
     + crate::providers::ProvidersBackend
+    + crate::mail::MailBackend
 {
     /// Sends the browser to this path of ours when the call succeeds: a plain form by 303, the client by
     /// the header that it follows. `path` has one leading slash; anything else is taken for `/`.

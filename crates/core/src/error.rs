@@ -176,6 +176,16 @@ words!(
         Except = "except",
         /// What to take in.
         Include = "include",
+        /// Where something listens.
+        Url = "url",
+        /// For whom something is meant.
+        Audience = "audience",
+        /// What somebody is told about.
+        Events = "events",
+        /// Whether e-mails are told.
+        TellsEmail = "tells_email",
+        /// A receiver of events.
+        Receiver = "receiver",
         /// The body as a whole.
         Body = "body",
     }
@@ -220,6 +230,14 @@ pub enum Problem {
     Unchanged,
     /// The two do not match.
     Different,
+    /// It must begin with `https`.
+    NotHttps,
+    /// It leads to an address inside, and `allow-outbound` does not list it.
+    NotPublic,
+    /// Nobody is there.
+    NotFound,
+    /// The server has to know its own address for that, by `public-url`.
+    NeedsPublicUrl,
     /// Something else has it.
     Taken,
     /// It names something that cannot be found, or turns out to be something else.
@@ -259,6 +277,12 @@ impl Problem {
             Self::Different => "does not match",
             Self::Taken => "is taken",
             Self::NotThere => "names something that is not there, or is something else",
+            Self::NotHttps => "must begin with https://",
+            Self::NotPublic => {
+                "leads to an address that is not on the public internet, and the setting allow-outbound does not list it"
+            }
+            Self::NotFound => "has a host that cannot be found",
+            Self::NeedsPublicUrl => "needs the setting public-url, which tokens name as their issuer",
             // All else has its words above.
             _ => "cannot be accepted",
         })

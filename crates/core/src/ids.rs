@@ -71,6 +71,11 @@ id!(
     ExecutionId
 );
 
+id!(
+    /// The id of a receiver of events.
+    ReceiverId
+);
+
 /// The key of a role: a built-in one's word (`session_manager`) or the UUIDv7 of an organisation's own.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -18,7 +18,10 @@ pub mod executions;
 pub mod filter;
 pub mod filter_words;
 pub mod ids;
+pub mod integrations;
+pub mod integrations_backend;
 pub mod keys;
+pub mod mail;
 pub mod many;
 pub mod page;
 pub mod people;
@@ -58,10 +61,17 @@ pub use executions::{
 pub use filter::{SessionFilter, SessionQuery, SessionSort, ShownFilter, ShownQuery, SortKey};
 pub use filter_words::{FilterNames, FilterWords, ListedSessions};
 pub use ids::{
-    ApiKeyId, ClientId, EndPreviewId, ExecutionId, OrganisationId, RoleKey, SavedFilterId,
-    SessionId, UserId,
+    ApiKeyId, ClientId, EndPreviewId, ExecutionId, OrganisationId, ReceiverId, RoleKey,
+    SavedFilterId, SessionId, UserId,
 };
+pub use integrations::{
+    Confirmation, CreateReceiver, Delivery, DeliveryFailure, DeliveryId, DeliveryQuery,
+    DeliveryState, EditReceiver, Initiator, Receiver, ReceiverFormat, ReceiverRef, ReceiverState,
+    SessionEvent, TestDelivery,
+};
+pub use integrations_backend::IntegrationsBackend;
 pub use keys::{ApiKey, CreateKey, KeyCreated, KeyState};
+pub use mail::{MailBackend, Notice, ReportLink, ReportStep, ResetLink};
 pub use many::{EndAllScope, EndChoice, EndRun, EndStage};
 pub use page::{Page, PageNumber, PageSize};
 pub use people::{

@@ -177,9 +177,7 @@ impl EndReason {
             Self::PasswordChanged => {
                 "Your password was changed in another session. Sign in with the new one."
             }
-            Self::PasswordReset => {
-                "An administrator reset your password. Sign in with the new one."
-            }
+            Self::PasswordReset => "Your password was reset. Sign in with the new one.",
             Self::UserDisabled => "Your account was disabled. Ask an administrator.",
             Self::UserDeleted => "Your account was deleted. Ask an administrator.",
             Self::UserMoved => "You were moved to another organisation. Sign in again to go on.",

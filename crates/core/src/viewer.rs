@@ -53,8 +53,6 @@ pub struct Surroundings {
     pub support_contact: Option<String>,
     /// The id of the request that made the page.
     pub request_id: String,
-    /// True where the page came over plain http from another machine: browsers will not keep the cookie.
-    pub https_needed: bool,
     /// The least length of a new password, in characters.
     pub password_min_length: u32,
 }

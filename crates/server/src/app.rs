@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock, OsRandom, Random, SystemClock};
+use crate::config::mail::MailConfig;
 use crate::config::{Settings, StorageSettings, provider_file};
 use crate::db::{self, Database, DatabaseOptions, DbError};
 use crate::service::first_start::{NamedAdministrator, OneTimePassword};
@@ -264,6 +265,11 @@ fn service_config(settings: &Settings) -> anyhow::Result<ServiceConfig> {
     config.allow_outbound = settings.allow_outbound.clone();
     config.public_origin = settings.public_url.as_ref().map(ToString::to_string);
     config.secrets_dir = settings.secrets_dir.clone();
+    let from_file = |path: &std::path::Path| {
+        let read = read_password(path).context("--smtp-password-file");
+        read.map(Into::into)
+    };
+    config.mail = MailConfig::of(&settings.mail, from_file)?;
     let files = settings.identity_provider.iter();
     let read = files.map(|path| provider_file::read(path).map_err(anyhow::Error::msg));
     config.identity_providers = read.collect::<anyhow::Result<_>>()?;

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
 use crate::service::audit::files;
+use crate::service::signing;
 
 mod make;
 mod restore;
@@ -24,10 +25,12 @@ const DATABASE_LOG: &str = "rollcall.db-wal";
 /// The sums of all other files, as `sha256sum --check` reads them.
 const SUMS: &str = "SHA256SUMS";
 /// Beside the database, the files of the data folder that belong to it, and whether there must be one.
-const BESIDE: [(&str, bool); 4] = [
+const BESIDE: [(&str, bool); 6] = [
     (files::KEY, true),
     (files::HEAD, false),
     (files::DOUBTFUL_HEAD, false),
+    (signing::WEBHOOK_KEY, false),
+    (signing::TOKEN_KEY, false),
     (crate::demo::NOTE, false),
 ];
 /// There while the files of a restored backup are put in place.

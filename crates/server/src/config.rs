@@ -12,6 +12,7 @@ use ipnet::IpNet;
 
 pub mod document;
 pub mod file;
+pub mod mail;
 pub mod outbound;
 pub mod placing;
 pub mod protect;
@@ -250,6 +251,10 @@ pub struct Settings {
     #[allow(missing_docs)] // As above.
     pub sign_in: SignInSettings,
 
+    #[command(flatten)]
+    #[allow(missing_docs)] // As above.
+    pub mail: mail::MailSettings,
+
     /// Over https, tell browsers to use https for all subdomains too.
     #[arg(long, env = "ROLLCALL_HSTS_INCLUDE_SUBDOMAINS", value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub hsts_include_subdomains: bool,
@@ -336,6 +341,7 @@ impl Settings {
                 file.display()
             ));
         }
+        self.mail.check(self.public_url.is_some())?;
         if let Some(wide) = self
             .trusted_proxy
             .iter()

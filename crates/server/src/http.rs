@@ -35,8 +35,10 @@ mod extract;
 mod forward_auth;
 mod headers;
 mod help;
+mod integrations;
 mod keys;
 pub mod listener;
+mod mail;
 mod many;
 mod me;
 pub mod openapi;
@@ -58,6 +60,7 @@ mod single_sign_on;
 mod try_it;
 mod user_requests;
 mod users;
+mod well_known;
 
 use request::{Area, Asked, RequestIds};
 pub use request::{user_agent, zone_cookie};
@@ -109,6 +112,9 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/sign-in", get(pages::page))
         .route("/sign-in/choose", get(pages::plain))
         .route("/forgot-password", get(pages::plain))
+        .route("/reset-password", get(pages::plain))
+        .route("/reset-password/{link}", get(pages::plain))
+        .route("/not-me/{link}", get(pages::plain))
         .route("/sessions", get(pages::page))
         .route("/sessions/filters", get(pages::plain))
         .route("/sessions/columns", get(pages::plain))
@@ -142,13 +148,22 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/account/sessions/{id}/rename", get(pages::plain))
         .route("/account/security", get(pages::plain))
         .route("/account/keys", get(pages::plain))
+        .route("/account/notices", get(pages::plain))
         .route("/clients", get(pages::plain))
         .route("/clients/{id}", get(pages::plain))
         .route("/clients/{id}/{act}", get(pages::plain))
+        .route("/integrations", get(pages::plain))
+        .route("/integrations/receivers/new", get(pages::plain))
+        .route("/integrations/receivers/{id}", get(pages::plain))
+        .route("/integrations/receivers/{id}/{act}", get(pages::plain))
+        .route("/integrations/deliveries", get(pages::plain))
         .route("/rpc/{*function}", post(rpc::call))
         // Signing in and out
         .route("/api/v1/sign-in", post(sign_in::sign_in))
         .route("/api/v1/sign-out", post(sign_in::sign_out))
+        .route("/api/v1/forgot-password", post(mail::ask))
+        .route("/api/v1/reset-password", post(mail::reset))
+        .route("/api/v1/report-sign-in", post(mail::report))
         // One's own account
         .route("/api/v1/me", get(me::find))
         .route("/api/v1/me/password", post(me::change_password))
@@ -171,6 +186,9 @@ pub fn router(settings: &Settings, service: Service) -> Router {
             "/api/v1/me/sessions/{id}",
             delete(me::end_session).patch(me::rename_session),
         )
+        .route("/api/v1/me/notices", get(mail::list))
+        .route("/api/v1/me/notices/{id}/confirm", post(mail::confirm))
+        .route("/api/v1/me/notices/{id}/disown", post(mail::disown))
         // Administration
         .route(
             "/api/v1/sessions",
@@ -248,6 +266,46 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route(
             "/api/v1/organisations/{id}",
             get(organisations::find).patch(organisations::edit),
+        )
+        // Who elsewhere is told
+        .route(
+            "/api/v1/integrations/receivers",
+            get(integrations::list).post(integrations::create),
+        )
+        .route(
+            "/api/v1/integrations/receivers/{id}",
+            get(integrations::find)
+                .patch(integrations::edit)
+                .delete(integrations::remove),
+        )
+        .route(
+            "/api/v1/integrations/receivers/{id}/pause",
+            post(integrations::pause),
+        )
+        .route(
+            "/api/v1/integrations/receivers/{id}/resume",
+            post(integrations::resume),
+        )
+        .route(
+            "/api/v1/integrations/receivers/{id}/test",
+            post(integrations::test),
+        )
+        .route(
+            "/api/v1/integrations/deliveries",
+            get(integrations::deliveries),
+        )
+        .route(
+            "/api/v1/integrations/deliveries/{id}/replay",
+            post(integrations::replay),
+        )
+        .route(
+            "/api/v1/integrations/confirmations",
+            get(integrations::confirmations),
+        )
+        .route("/.well-known/jwks.json", get(well_known::keys))
+        .route(
+            "/.well-known/ssf-configuration",
+            get(well_known::transmitter),
         )
         .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/audit/export", get(export::audit))

@@ -46,6 +46,16 @@ pub fn start(service: &Service) -> JoinSet<()> {
             let _ = service.continue_ends().await;
         },
     );
+    if service.sends_mail() {
+        every(
+            &mut jobs,
+            Duration::from_secs(1),
+            service,
+            |service| async move {
+                let _ = service.deliver_mail().await;
+            },
+        );
+    }
     every(
         &mut jobs,
         Duration::from_secs(15),
@@ -68,6 +78,8 @@ pub fn start(service: &Service) -> JoinSet<()> {
             let _ = service.purge().await;
         },
     );
+    let telling = service.clone();
+    jobs.spawn(async move { telling.keep_telling().await });
     let noting = service.clone();
     jobs.spawn(async move { noting.keep_noting_audit_head().await });
     jobs

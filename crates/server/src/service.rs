@@ -16,17 +16,23 @@ pub mod cache;
 pub mod caller;
 mod choosing;
 pub mod clients;
+mod devices;
 pub mod effects;
 pub mod ending;
 pub mod executions;
 pub mod export;
 pub mod facts;
 pub mod first_start;
+mod forgotten;
 pub mod forward_auth;
 pub mod handover;
+mod integrations_request;
 mod keys;
 pub mod limits;
+mod mail;
+mod mail_request;
 pub mod many;
+mod messages;
 mod names;
 mod openid;
 mod opening;
@@ -37,6 +43,8 @@ mod people_request;
 pub mod policy;
 mod providers;
 mod reauthentication;
+mod receivers;
+mod reported;
 pub mod request;
 pub mod roles;
 mod saved_filters;
@@ -44,9 +52,11 @@ pub mod secret;
 pub mod sessions;
 pub mod sign_in;
 mod sign_on_request;
+pub mod signing;
 pub mod single_sign_on;
 mod stopping;
 mod streams;
+mod telling;
 pub mod throttle;
 pub mod token;
 pub mod upkeep;
@@ -68,6 +78,7 @@ use rollcall_core::{Error, Kind, ProviderKey, SaveProvider, Timestamp};
 use sea_orm::DatabaseTransaction;
 
 use crate::clock::{Clock, Random};
+use crate::config::mail::MailConfig;
 use crate::config::outbound::AllowedTarget;
 use crate::config::protect::ProtectRule;
 use crate::db::{Database, DbError, Share};
@@ -122,10 +133,12 @@ pub struct ServiceConfig {
     /// What is connected to although it is not on the public internet.
     pub allow_outbound: Vec<AllowedTarget>,
     /// Where people reach this server, as its address begins: `https://rollcall.example`. Without it nobody signs in
-    /// elsewhere.
+    /// elsewhere, and security event tokens have no issuer.
     pub public_origin: Option<String>,
     /// Identity providers that files set up.
     pub identity_providers: Vec<(ProviderKey, SaveProvider)>,
+    /// How mails are sent, if they are.
+    pub mail: Option<MailConfig>,
     /// The folder of secrets; `secrets` in the data folder, if there is none.
     pub secrets_dir: Option<PathBuf>,
     /// The folder of `audit.key` and `audit.head`.
@@ -163,6 +176,7 @@ impl ServiceConfig {
             allow_outbound: Vec::new(),
             public_origin: None,
             identity_providers: Vec::new(),
+            mail: None,
             secrets_dir: None,
             data_dir,
             hash_slots: std::thread::available_parallelism().map_or(2, usize::from),
@@ -203,6 +217,10 @@ struct Inner {
     host_credentials: quick_cache::sync::Cache<forward_auth::HostKey, cache::Key>,
     streams: Arc<streams::Streams>,
     outbound: Outbound,
+    mail: mail::Mail,
+    signing: signing::SigningKeys,
+    /// Wakes whoever tells receivers.
+    told: tokio::sync::Notify,
     providers: openid::Providers,
     reachable: AtomicBool,
     /// How many transactions were committed: what the database did while a probe waited.
@@ -231,6 +249,7 @@ impl Service {
         let throttle =
             throttle::AddressThrottle::new(config.throttle_failures, config.throttle_window);
         let outbound = Outbound::new(config.allow_outbound.clone());
+        let mail = mail::Mail::new(config.mail.as_ref(), config.public_origin.as_deref())?;
         let inner = Inner {
             cache: cache::SessionCache::new(config.cache_capacity),
             activity: activity::Activity::default(),
@@ -242,6 +261,9 @@ impl Service {
             streams: Arc::default(),
             providers: openid::Providers::new(outbound.clone()),
             outbound,
+            mail,
+            signing: signing::SigningKeys::new(&config.data_dir),
+            told: tokio::sync::Notify::new(),
             reachable: AtomicBool::new(true),
             commits: AtomicU64::new(0),
             stopping: AtomicBool::new(false),

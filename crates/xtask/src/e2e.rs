@@ -29,6 +29,7 @@ pub(crate) fn check_present() -> Result<()> {
 pub(crate) fn run(server: &Path, filter: &[String], lenient: bool) -> Result<String> {
     let chromium = setup::programs::chromium()?;
     let proxies = setup::programs::proxies()?;
+    let mail_server = setup::aiosmtpd()?;
     install()?;
     let mut command = Command::new("npx");
     command
@@ -37,6 +38,7 @@ pub(crate) fn run(server: &Path, filter: &[String], lenient: bool) -> Result<Str
         .current_dir(folder())
         .env("ROLLCALL_BINARY", server)
         .env("CHROMIUM", chromium)
+        .env("AIOSMTPD", mail_server)
         .env("PATH", paths::path_with(&proxies)?);
     if lenient && !filter.is_empty() {
         command.arg("--pass-with-no-tests");

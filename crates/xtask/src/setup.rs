@@ -37,6 +37,7 @@ pub(crate) fn command(args: Args) -> Result<()> {
     if args.tests {
         programs::chromium()?;
         programs::proxies()?;
+        tools::aiosmtpd()?;
         programs::postgres()?;
     }
     Ok(())
@@ -75,6 +76,11 @@ pub(crate) fn deny() -> Result<PathBuf> {
 /// The program schemathesis.
 pub(crate) fn schemathesis() -> Result<PathBuf> {
     tools::schemathesis()
+}
+
+/// The program aiosmtpd.
+pub(crate) fn aiosmtpd() -> Result<PathBuf> {
+    tools::aiosmtpd()
 }
 
 /// The version of wasm-bindgen that the bundle is made with.

@@ -27,6 +27,7 @@ pub fn Layout(children: Children) -> impl IntoView {
             .is_some_and(|viewer| viewer.reach == Reach::All);
     let sets_policy = may(Permission::PolicyManage);
     let sees_audit = may(Permission::AuditView);
+    let integrates = may(Permission::IntegrationsManage);
     let path = use_location().pathname;
     let item = |there: &'static str, icon: Icon, label: &'static str| {
         // A page below one of these belongs to it: the details of a session to Sessions.
@@ -64,12 +65,13 @@ pub fn Layout(children: Children) -> impl IntoView {
                     {item(routes::USERS, Icon::User, "Users")}
                     {item(routes::LOCKED, Icon::Lock, "Locked")}
                 })}
-                {(makes_organisations || makes_roles || sets_policy || sees_audit).then(|| view! {
+                {(makes_organisations || makes_roles || sets_policy || sees_audit || integrates).then(|| view! {
                     <h2>"Rules"</h2>
                     {makes_organisations.then(|| item(routes::ORGANISATIONS, Icon::Building, "Organisations"))}
                     {makes_roles.then(|| item(routes::ROLES, Icon::Key, "Roles"))}
                     {sets_policy.then(|| item(routes::POLICY, Icon::Rules, "Policy"))}
                     {sees_audit.then(|| item(routes::AUDIT, Icon::Audit, "Audit"))}
+                    {integrates.then(|| item(routes::INTEGRATIONS, Icon::Elsewhere, "Integrations"))}
                 })}
                 {viewer.is_some().then(|| view! {
                     <h2>"You"</h2>

@@ -1,18 +1,40 @@
-//! The ways to sign in that lead to an identity provider.
-//!
-//! The server makes them: plain forms, which the browser's part of a page leaves as they are and knows nothing of.
+//! What of the sign-in page the server makes alone: no script has a part in it, so that the browser's part of the page leaves
+//! it as it is and knows nothing of it.
 
 /// What the server puts into the context of the sign-in page.
 #[cfg(feature = "ssr")]
 #[derive(Clone, Debug, Default)]
-pub struct SignOnChoices(pub Vec<rollcall_core::SignOnChoice>);
+pub struct SignOn {
+    /// The identity providers that people can sign in with.
+    pub choices: Vec<rollcall_core::SignOnChoice>,
+    /// Whether the page came over plain http from another machine: browsers will not keep the cookie.
+    pub https_needed: bool,
+}
 
-/// The forms as HTML, to come back to `next`; empty where there is no provider.
+/// Above the form, as HTML: a warning where signing in would not last.
 #[cfg(feature = "ssr")]
-pub(crate) fn forms(next: Option<String>) -> String {
+pub(crate) fn above() -> String {
     use leptos::prelude::*;
 
-    let SignOnChoices(choices) = use_context().unwrap_or_default();
+    let SignOn { https_needed, .. } = use_context().unwrap_or_default();
+    if !https_needed {
+        return String::new();
+    }
+    view! {
+        <p class="notice failed">
+            "This page came over plain http, so your browser will not keep you signed in. Open it by https, or ask your administrator to set it up."
+        </p>
+    }
+    .into_any()
+    .to_html()
+}
+
+/// Below it: a button for each provider, which comes back to `next`.
+#[cfg(feature = "ssr")]
+pub(crate) fn below(next: Option<String>) -> String {
+    use leptos::prelude::*;
+
+    let SignOn { choices, .. } = use_context().unwrap_or_default();
     if choices.is_empty() {
         return String::new();
     }
@@ -41,6 +63,12 @@ pub(crate) fn forms(next: Option<String>) -> String {
 
 /// Nothing: what the server made stays.
 #[cfg(not(feature = "ssr"))]
-pub(crate) fn forms(_: Option<String>) -> String {
+pub(crate) fn above() -> String {
+    String::new()
+}
+
+/// Nothing, too.
+#[cfg(not(feature = "ssr"))]
+pub(crate) fn below(_: Option<String>) -> String {
     String::new()
 }

@@ -81,7 +81,7 @@ pub(crate) fn MySessionsPage() -> AnyView {
             Some(State::Ended) => "Your sessions that have ended: when, why and by whom.",
             _ => "Every browser and program that is signed in as you. End what you do not recognise, then change your password.",
         }}</p>
-        <nav class="segments" aria-label="Which sessions">{which("Active", None)}{which("Ended", Some(State::Ended))}</nav>
+        <nav class="segments" aria-label="Which sessions">{which("Active", None)}{which("Ended", Some(State::Ended))}<a href=routes::NOTICES rel="external">"New sign-ins"</a></nav>
         <section class="panel" aria-busy=move || loading.get().to_string()>
             <Loaded fallback=|| view! { <TableSkeleton /> } loading content=list />
         </section>

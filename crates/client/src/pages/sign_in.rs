@@ -7,7 +7,6 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_url;
 use rollcall_core::{Field, query};
 
-use crate::app::use_surroundings;
 use crate::components::error_view::{field_error, other_error};
 use crate::components::sign_on;
 use crate::rpc::{self, SignIn};
@@ -20,7 +19,6 @@ const FIELDS: [Field; 2] = [Field::Email, Field::Password];
 /// The sign-in page.
 #[component]
 pub(crate) fn SignInPage() -> AnyView {
-    let surroundings = use_surroundings();
     let url = use_url();
     let next = move || query::find(url.read_untracked().search(), "next");
     let last_end = rpc::load(|| (String::new(), 0), |_| rpc::last_end());
@@ -75,11 +73,7 @@ pub(crate) fn SignInPage() -> AnyView {
                 <p class="brand"><Glyph icon=Icon::Brand />"Rollcall"</p>
                 <h1>"Sign in"</h1>
                 <Loaded content=why_signed_out />
-                {surroundings.https_needed.then(|| view! {
-                    <p class="notice failed">
-                        "This page came over plain http, so your browser will not keep you signed in. Open it by https, or ask your administrator to set it up."
-                    </p>
-                })}
+                <div inner_html=sign_on::above()></div>
                 {move || other_error(error(), &FIELDS).map(|text| view! { <p class="notice failed" role="alert">{text}</p> })}
                 <form method="post" action=SignIn::url() class="stack" on:submit=submit>
                     <input type="hidden" name="go" value="true" />
@@ -119,7 +113,7 @@ pub(crate) fn SignInPage() -> AnyView {
                         {move || if sign_in.pending().get() { "Signing in…" } else { "Sign in" }}
                     </button>
                 </form>
-                <div inner_html=sign_on::forms(next())></div>
+                <div inner_html=sign_on::below(next())></div>
                 <p class="aside"><a href=routes::FORGOT_PASSWORD rel="external">"Forgot your password?"</a></p>
             </section>
         </main>

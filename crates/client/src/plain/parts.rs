@@ -12,6 +12,7 @@ use crate::app::use_surroundings;
 use crate::components::error_view::{ErrorNotice, ErrorPage};
 use crate::routes;
 use crate::rpc;
+use crate::ui::icon::{Glyph, Icon};
 use crate::ui::loading::Loaded;
 use crate::ui::pager::offered;
 
@@ -35,6 +36,19 @@ where
         }
     };
     view! { <Loaded content /> }.into_any()
+}
+
+/// The one card of a page for people who need not be signed in.
+pub(super) fn alone(content: AnyView) -> AnyView {
+    view! {
+        <main class="alone" id="main">
+            <section class="panel card">
+                <p class="brand"><Glyph icon=Icon::Brand />"Rollcall"</p>
+                {content}
+            </section>
+        </main>
+    }
+    .into_any()
 }
 
 /// Whether the viewer has this permission.

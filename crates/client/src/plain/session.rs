@@ -2,10 +2,12 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use rollcall_core::{Error, Execution, ExecutionQuery, Permission, Session, State, words};
+use rollcall_core::{
+    Confirmation, Error, Execution, ExecutionQuery, Permission, Session, State, words,
+};
 
-use super::executions;
-use super::parts::{backend, counted, may, part, when_there};
+use super::parts::{backend, counted, may, part, sees_all, when_there};
+use super::{executions, integrations};
 use crate::components::session_facts::{StateTag, called};
 use crate::routes;
 use crate::ui::clock::{TimeAgo, exact};
@@ -14,6 +16,7 @@ use crate::ui::icon::{Glyph, Icon};
 pub(super) fn page() -> AnyView {
     when_there(|| {
         let (id, backend) = (part("id"), backend());
+        let integrates = sees_all() && may(Permission::IntegrationsManage);
         async move {
             let id = id.parse().map_err(|_| Error::NotFound)?;
             let backend = backend?;
@@ -23,12 +26,17 @@ pub(super) fn page() -> AnyView {
                 ..ExecutionQuery::default()
             };
             let started = backend.list_executions(query).await?.items;
-            Ok(facts(&session, started))
+            // Whether everybody elsewhere knows of its end is for those who see to that.
+            let told = match integrates && session.ended.is_some() {
+                true => backend.confirmations(Some(id)).await?.pop(),
+                false => None,
+            };
+            Ok(facts(&session, started, told))
         }
     })
 }
 
-fn facts(session: &Session, started: Vec<Execution>) -> AnyView {
+fn facts(session: &Session, started: Vec<Execution>, told: Option<Confirmation>) -> AnyView {
     let title = format!("{}: {}", session.user.name, called(session));
     let may_end = may(Permission::SessionsEnd) || session.current;
     let end = (session.state == State::Active && may_end).then(|| {
@@ -57,6 +65,10 @@ fn facts(session: &Session, started: Vec<Execution>) -> AnyView {
             <dt>"Ended by"</dt><dd>{by}</dd>
             {ended.note.map(|note| view! { <dt>"Note"</dt><dd>{note}</dd> })}
         }
+    });
+    let told = told.map(|told| {
+        let sent = routes::with_query(routes::DELIVERIES, &format!("session={}", session.id));
+        view! { <dt>"Told elsewhere"</dt><dd><a href=sent>{integrations::told(&told)}</a></dd> }
     });
     let limits = session.ended.is_none().then(|| view! {
         <dt>"Ends if unused"</dt><dd>{exact(session.idle_expires_at)}" ("{words::span(session.idle_timeout_seconds)}" after the last activity)"</dd>
@@ -114,6 +126,7 @@ fn facts(session: &Session, started: Vec<Execution>) -> AnyView {
                 <dt>"Executions under it"</dt><dd>{counted(work.active_executions, "running", "running")}{shown}</dd>
                 {limits}
                 {ended}
+                {told}
                 {may(Permission::AuditView).then(|| {
                     let events = |name: &str, id: String| routes::with_query(routes::AUDIT, &[name, "=", &id].concat());
                     view! {

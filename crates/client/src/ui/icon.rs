@@ -11,6 +11,7 @@ pub(crate) enum Icon {
     Close,
     Device,
     Door,
+    Elsewhere,
     Key,
     Lock,
     Refresh,
@@ -33,6 +34,7 @@ impl Icon {
             }
             Self::Device => "M4 4.5h12v8.5H4zM2.5 15.5h15",
             Self::Door => "M11.5 3.5h-6v13h6M8.5 10h8m-2.6-2.8L16.7 10l-2.8 2.8",
+            Self::Elsewhere => "M8.5 4.5h-4v11h11v-4M11.5 3.5h5v5M16.3 3.7l-7 7",
             Self::Key => {
                 "M10 3l5.5 2v4.2c0 3.6-2.3 6.3-5.5 7.8-3.2-1.5-5.5-4.2-5.5-7.8V5zM7.6 9.8l1.8 1.8 3.2-3.4"
             }

@@ -168,6 +168,12 @@ impl Hidden {
     }
 }
 
+impl From<Zeroizing<String>> for Hidden {
+    fn from(secret: Zeroizing<String>) -> Self {
+        Self(secret)
+    }
+}
+
 impl FromStr for Hidden {
     type Err = std::convert::Infallible;
 

@@ -163,6 +163,8 @@ pub struct UserRecord {
     pub service_account: bool,
     /// The password's hash in PHC form; `None` where the user signs in otherwise.
     pub password_hash: Option<String>,
+    /// Whether there ever was a password: who reported a sign-in has none until they set another.
+    pub had_password: bool,
     /// True until the one-time password is changed.
     pub password_change_required: bool,
     /// Whether the account is enabled.

@@ -170,6 +170,7 @@ pub async fn delete(
         super::saved_filters::forget(connection, id).await?;
         super::api_keys::revoke_all(connection, id, now).await?;
         super::identities::forget_user(connection, id).await?;
+        super::devices::forget(connection, id).await?;
     }
     Ok(deleted)
 }

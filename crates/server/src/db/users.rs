@@ -15,7 +15,7 @@ use super::scope::Scope;
 use super::sql::{Row, Sql};
 
 const SELECT: &str = r#"SELECT u.id, u.organisation_id, u.email, u.name, u.role_key, u.service_account,
-    u.password_hash, u.password_change_required, u.enabled, u.deleted_at, o.enabled AS organisation_enabled, u.last_sign_in_at
+    u.password_hash, u.password_changed_at, u.password_change_required, u.enabled, u.deleted_at, o.enabled AS organisation_enabled, u.last_sign_in_at
     FROM "user" u JOIN organisation o ON o.id = u.organisation_id WHERE "#;
 
 /// The user with this id, deleted ones too.
@@ -94,6 +94,7 @@ async fn read(sql: Sql, connection: &impl ConnectionTrait) -> Result<Option<User
         role_key: row.get("role_key")?,
         service_account: row.get("service_account")?,
         password_hash: row.get("password_hash")?,
+        had_password: row.get::<Option<i64>>("password_changed_at")?.is_some(),
         password_change_required: row.get("password_change_required")?,
         enabled: row.get("enabled")?,
         deleted: row.get::<Option<i64>>("deleted_at")?.is_some(),
@@ -180,6 +181,20 @@ pub async fn change_password(
         .exec(connection)
         .await?;
     Ok(result.rows_affected == 1)
+}
+
+/// Takes the password away, so that it opens nothing any more. False if there is none.
+pub async fn withdraw_password(
+    connection: &impl ConnectionTrait,
+    id: UserId,
+) -> Result<bool, DbError> {
+    let mut sql = Sql::new(
+        connection,
+        r#"UPDATE "user" SET password_hash = NULL, password_change_required = false
+            WHERE password_hash IS NOT NULL AND deleted_at IS NULL AND id = "#,
+    );
+    sql.bind(id.0);
+    Ok(sql.run(connection).await? == 1)
 }
 
 /// Replaces a hash by a costlier one of the same password. False if the password has changed meanwhile.

@@ -8,8 +8,9 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use rollcall_core::{
-    AuditAction, AuditOutcome, ClientState, Column, EndReason, ExecutionSource, ExecutionState,
-    KeyState, Kind, Method, Permission, Rule, State, Timestamp, UserState,
+    AuditAction, AuditOutcome, ClientState, Column, DeliveryFailure, DeliveryState, EndReason,
+    ExecutionSource, ExecutionState, KeyState, Kind, Method, Permission, ReceiverFormat,
+    ReceiverState, Rule, SessionEvent, State, Timestamp, UserState,
 };
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -18,9 +19,9 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    addresses, applications, audit, clients, credentials, executions, export, keys, many, me,
-    operations, organisations, policy, providers, roles, saved_filters, sessions, sign_in,
-    user_requests, users,
+    addresses, applications, audit, clients, credentials, executions, export, integrations, keys,
+    mail, many, me, operations, organisations, policy, providers, roles, saved_filters, sessions,
+    sign_in, user_requests, users, well_known,
 };
 use crate::error::{FieldError, ProblemDocument};
 
@@ -34,7 +35,7 @@ use crate::error::{FieldError, ProblemDocument};
             carries `Session-Token`, that is the token from then on."
     ),
     paths(
-        sign_in::sign_in, sign_in::sign_out,
+        sign_in::sign_in, sign_in::sign_out, mail::ask, mail::reset, mail::report, mail::list, mail::confirm, mail::disown,
         me::find, me::change_password, me::reauthenticate, me::list_sessions, me::rename_session, me::end_session, me::end_sessions,
         saved_filters::list, saved_filters::create, saved_filters::remove, saved_filters::columns, saved_filters::set_columns,
         export::own_sessions, export::sessions, export::audit,
@@ -51,6 +52,9 @@ use crate::error::{FieldError, ProblemDocument};
         users::list_sessions, users::end_sessions, users::force_logout,
         roles::list, roles::create, roles::find, roles::edit, roles::remove,
         organisations::list, organisations::create, organisations::find, organisations::edit,
+        integrations::list, integrations::create, integrations::find, integrations::edit, integrations::remove,
+        integrations::pause, integrations::resume, integrations::test, integrations::deliveries, integrations::replay,
+        integrations::confirmations, well_known::keys, well_known::transmitter,
         providers::list, providers::find, providers::save, providers::remove,
         audit::list,
         user_requests::list, user_requests::end,
@@ -142,6 +146,38 @@ impl Modify for Words {
         set(
             "ExecutionSource",
             ExecutionSource::ALL
+                .iter()
+                .map(|word| word.as_str())
+                .collect(),
+        );
+        set(
+            "SessionEvent",
+            SessionEvent::ALL.iter().map(|word| word.as_str()).collect(),
+        );
+        set(
+            "ReceiverFormat",
+            ReceiverFormat::ALL
+                .iter()
+                .map(|word| word.as_str())
+                .collect(),
+        );
+        set(
+            "ReceiverState",
+            ReceiverState::ALL
+                .iter()
+                .map(|word| word.as_str())
+                .collect(),
+        );
+        set(
+            "DeliveryState",
+            DeliveryState::ALL
+                .iter()
+                .map(|word| word.as_str())
+                .collect(),
+        );
+        set(
+            "DeliveryFailure",
+            DeliveryFailure::ALL
                 .iter()
                 .map(|word| word.as_str())
                 .collect(),

@@ -22,10 +22,29 @@ use crate::error;
 use crate::service::RequestBackend;
 
 /// Pages that are there for everyone.
-const OPEN_PAGES: [&str; 3] = ["/sign-in", "/sign-in/choose", "/forgot-password"];
+const OPEN_PAGES: [&str; 4] = [
+    "/sign-in",
+    "/sign-in/choose",
+    "/forgot-password",
+    "/reset-password",
+];
+
+/// What the links of mails begin with. Whoever has one is let in, whoever else they are.
+const LINKS: [&str; 2] = ["/reset-password/", "/not-me/"];
+
+fn is_link(path: &str) -> bool {
+    LINKS.iter().any(|start| path.starts_with(start))
+}
+
+fn is_for_everyone(path: &str) -> bool {
+    OPEN_PAGES.contains(&path) || is_link(path)
+}
 
 /// Where a password is changed; the only page until a one-time password is.
 const SECURITY: &str = "/account/security";
+
+/// Where people see from where they are signed in.
+const MY_SESSIONS: &str = "/account/sessions";
 
 /// Makes ready what rendering needs, once per process.
 pub(super) fn prepare() {
@@ -55,11 +74,14 @@ pub(super) async fn plain(known: Known, parameters: RawPathParams, request: Requ
     let acts: &[&str] = match () {
         () if path.starts_with("/users/") => &rollcall_client::USER_ACTS,
         () if path.starts_with("/clients/") => &rollcall_client::CLIENT_ACTS,
+        () if path.starts_with("/integrations/") => &rollcall_client::RECEIVER_ACTS,
         () => &["disable", "end"],
     };
     let named = parameters.iter().all(|(name, text)| match name {
         "act" => acts.contains(&text),
         "key" => text.parse::<RoleKey>().is_ok(),
+        // The page says in words what is none.
+        "link" => true,
         "provider" => text.parse::<ProviderKey>().is_ok(),
         // Ids of users, sessions and previews look the same. What is no id names nothing.
         _ => text.parse::<UserId>().is_ok(),
@@ -79,7 +101,7 @@ async fn answer<V: IntoView + 'static>(
     }
     // Sessions of programs are none that a person looks at pages with.
     if let Err(error @ (Error::NotByClient | Error::NotOnBehalf)) = backend.signed_in()
-        && !OPEN_PAGES.contains(&request.uri().path())
+        && !is_for_everyone(request.uri().path())
     {
         return respond::with(error.into());
     }
@@ -188,13 +210,19 @@ async fn render<V: IntoView + 'static>(
         Ok(surroundings) => surroundings,
         Err(error) => return respond::with(error.into()),
     };
-    let choices = match asked.path == "/sign-in" {
-        true => backend.sign_on_choices().await.unwrap_or_default(),
-        false => Vec::new(),
+    // Asked where it is shown, and only there.
+    let news = asked.path == MY_SESSIONS && backend.has_notices().await.unwrap_or_default();
+    let sign_on = match asked.path == "/sign-in" {
+        true => rollcall_client::SignOn {
+            choices: backend.sign_on_choices().await.unwrap_or_default(),
+            https_needed: backend.facts().https_needed,
+        },
+        false => rollcall_client::SignOn::default(),
     };
     let context = move || {
-        provide_context(rollcall_client::SignOnChoices(choices.clone()));
+        provide_context(sign_on.clone());
         provide_context(shown.clone());
+        provide_context(rollcall_client::News(news));
         provide_context(surroundings.clone());
         // Leptos makes a nonce of its own; ours is the one in the header.
         provide_context(nonce.clone());
@@ -207,7 +235,7 @@ async fn render<V: IntoView + 'static>(
     let effects = backend.effects();
     // A page may have found out only while it was made that nobody is signed in any more.
     match effects.error {
-        Some(Error::Unauthenticated) if !OPEN_PAGES.contains(&asked.path.as_str()) => {
+        Some(Error::Unauthenticated) if !is_for_everyone(&asked.path) => {
             see_other(&sign_in(&asked.path, None))
         }
         Some(Error::PasswordChangeRequired) => see_other(SECURITY),
@@ -224,7 +252,8 @@ async fn render<V: IntoView + 'static>(
 fn guard(backend: &RequestBackend, path: &str, query: Option<&str>) -> Option<String> {
     let start = path == "/";
     match backend.caller() {
-        None if OPEN_PAGES.contains(&path) => None,
+        _ if is_link(path) => None,
+        None if is_for_everyone(path) => None,
         None if start => Some("/sign-in".to_owned()),
         None => Some(sign_in(path, query)),
         Some(caller) if caller.password_change_required() => {
@@ -233,7 +262,7 @@ fn guard(backend: &RequestBackend, path: &str, query: Option<&str>) -> Option<St
         Some(caller) if start => Some(
             match caller.permissions().has(Permission::SessionsView) {
                 true => "/sessions",
-                false => "/account/sessions",
+                false => MY_SESSIONS,
             }
             .to_owned(),
         ),

@@ -46,6 +46,7 @@ impl Area {
             "/healthz",
             "/readyz",
             "/metrics",
+            "/.well-known",
         ];
         if forward_auth::is_of_proxies(path) {
             Self::Proxied

@@ -17,6 +17,7 @@ use super::stopping::with_stopped;
 use super::token::Token;
 use crate::db;
 use crate::db::audit::AuditRecord;
+use crate::db::mail::LetterKind;
 
 impl Service {
     /// Who is asking; answered out of memory.
@@ -87,6 +88,12 @@ impl Service {
         .by(user, caller.name())
         .to(&caller.authority().user, caller.organisation_id())
         .on(session);
+        let told = self.post().letter(
+            LetterKind::PasswordChanged,
+            &caller.authority().user,
+            Some(facts),
+            now,
+        );
         self.flush_activity().await?;
         let old_lineage = caller.session()?.record.lineage_hash;
         self.write_then(
@@ -112,6 +119,7 @@ impl Service {
                         return Err(db::DbError::Refused(Error::Unauthenticated));
                     }
                     db::attempts::give_back(tx, &attempt.key).await?;
+                    db::mail::post(tx, told.as_ref()).await?;
                     let (others, stopped) = db::sessions::end_all_of_user(
                         tx,
                         user,

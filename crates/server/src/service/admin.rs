@@ -293,6 +293,7 @@ impl Service {
                 Box::pin(async move {
                     db::installation::end_before(tx, now, EndReason::EndedByAdministrator).await?;
                     db::api_keys::revoke_everything(tx, now).await?;
+                    db::mail::forget_everything(tx).await?;
                     trail.append(tx, &record).await
                 })
             },

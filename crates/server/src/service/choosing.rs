@@ -7,11 +7,11 @@ use rollcall_core::{
     AuditOutcome, Error, Kind, Leaving, PageSize, PendingSignIn, Policy, Rule, Session,
     SessionFilter, SessionQuery, State, Timestamp, UserId,
 };
-use sha2::{Digest, Sha256};
 
 use super::Service;
 use super::caller::Caller;
 use super::facts::RequestFacts;
+use super::mail::proof;
 use super::opening::{Opening, Proof, Wanted};
 use super::secret::Ticket;
 use super::sign_in::{count_sign_in, user_ref};
@@ -44,11 +44,6 @@ pub(super) fn ticket_for(
         keep: wanted.keep,
         expires_at: now + TICKET,
     }
-}
-
-// Another password, or the same one set anew, makes another.
-fn proof(user: &UserRecord) -> [u8; 32] {
-    Sha256::digest(user.password_hash.as_deref().unwrap_or_default()).into()
 }
 
 impl Service {

@@ -303,6 +303,7 @@ impl Service {
         self.inner
             .streams
             .session_ended(&lineage_hash, Some(reason));
+        self.something_to_tell();
     }
 
     /// After the commit: whoever comes with this lineage is to be looked up anew.

@@ -12,6 +12,7 @@ use super::choosing::ticket_for;
 use super::ending::ended_one;
 use super::facts::RequestFacts;
 use super::limits::Room;
+use super::mail::post_news;
 use super::password::Password;
 use super::secret::Ticket;
 use super::sign_in::{count_sign_in, unlock_before, user_ref};
@@ -104,6 +105,7 @@ impl Service {
         let created = by_user(AuditAction::SessionCreated)
             .on(id)
             .with(record.kind.as_str());
+        let newcomer = self.newcomer(&person, &record, &signed_in, facts);
         let replaced = replaces.map(|caller| {
             let old = event(
                 now,
@@ -189,9 +191,17 @@ impl Service {
                                     .await?;
                             }
                         }
+                        let mut news = None;
+                        if let Some(newcomer) = newcomer
+                            && db::devices::note(tx, user_id, &newcomer.seen).await?
+                        {
+                            post_news(tx, newcomer.letter.as_ref()).await?;
+                            news = Some(newcomer.event);
+                        }
                         db::sessions::insert(tx, &stored, &compared.email).await?;
                         let (made, stopped, mut events) = room.make(tx, leaving).await?;
                         events.extend([signed_in, created]);
+                        events.extend(news);
                         let mut ended = None;
                         if let Some((old, record)) = replaced {
                             let (by, reason) = (Some(user_id), EndReason::Replaced);

@@ -335,7 +335,7 @@ impl Service {
 }
 
 // Who may sign in with what concerns everybody.
-fn everywhere(caller: &Caller) -> Result<(), Error> {
+pub(super) fn everywhere(caller: &Caller) -> Result<(), Error> {
     match caller.authorise(Permission::IntegrationsManage)? {
         Scope::All => Ok(()),
         Scope::Organisation(_) | Scope::User(_) => Err(Error::Forbidden),

@@ -373,7 +373,6 @@ impl Backend for RequestBackend {
                 zone: self.service.inner.zones.table(zone, now),
                 support_contact: self.service.config().support_contact.clone(),
                 request_id: self.facts.request_id.clone(),
-                https_needed: self.facts.https_needed,
                 password_min_length: self.service.config().password_min_length,
             })
         })

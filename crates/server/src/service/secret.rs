@@ -50,6 +50,10 @@ secrets!(
     EntryState for ForStates = "rc_b_",
     /// What binds a sign-in elsewhere to the browser that began it.
     SignOnSecret for ForSignOns = "rc_o_",
+    /// A link of a mail that sets a new password. Used once.
+    ResetSecret for ForResets = "rc_r_",
+    /// A link of a mail that reports a sign-in. Each thing that it does is done once.
+    ReportSecret for ForReports = "rc_n_",
 );
 
 impl<P: Purpose> Secret<P> {

@@ -15,6 +15,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
+use super::mail::post_news;
 use super::names::name_if_given;
 use super::opening::{Opening, Proof, Wanted};
 use super::password::Password;
@@ -23,6 +24,7 @@ use super::throttle::Throttled;
 use super::token::Token;
 use super::{Service, user_agent};
 use crate::db;
+use crate::db::mail::LetterKind;
 use crate::db::records::UserRecord;
 
 /// The longest session name, in characters.
@@ -230,13 +232,18 @@ impl Service {
             .tries
             .is_none_or(|tries| tries == i64::from(attempt.policy.get(Rule::LockAfter)));
         let key = attempt.key.clone();
+        let told = attempt.user.as_ref().and_then(|user| {
+            let (post, person) = (self.post(), user_ref(user));
+            post.letter(LetterKind::Locked, &person, Some(facts), now)
+        });
         self.write(move |tx, trail| {
             Box::pin(async move {
-                trail.append(tx, &failed).await?;
+                let mut events = vec![failed];
                 if locks && db::attempts::lock(tx, &key, now).await? {
-                    trail.append(tx, &locked).await?;
+                    post_news(tx, told.as_ref()).await?;
+                    events.push(locked);
                 }
-                Ok(())
+                trail.append_all(tx, &events).await
             })
         })
         .await?;

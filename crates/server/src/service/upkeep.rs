@@ -68,18 +68,23 @@ impl Service {
     }
 
     /// Removes ended sessions that were kept long enough, API keys, clients and executions that have been over for as long
-    /// as the server keeps sessions, and the counts of names that nobody has beyond the
+    /// as the server keeps sessions, what receivers have accepted a week ago, and the counts of names that nobody has beyond the
     /// newest 100,000. Answers how many sessions.
     pub async fn purge(&self) -> Result<u64, Error> {
         self.purge_attempts(MOST_ATTEMPT_ROWS).await?;
+        self.purge_deliveries().await?;
         let (reader, now) = (self.db().reader(), self.now());
         let default = self.server_value(Rule::Retention);
         let before = now - Duration::from_secs(u64::from(default));
+        let (mails_since, devices_since) =
+            (self.mails_kept_since(), now - super::devices::REMEMBERED);
         self.write(move |tx, _| {
             Box::pin(async move {
                 db::api_keys::purge(tx, before).await?;
                 db::protected_hosts::purge_credentials(tx).await?;
                 db::identities::purge(tx).await?;
+                db::mail::purge(tx, mails_since).await?;
+                db::devices::purge(tx, devices_since).await?;
                 db::executions::purge(tx, before).await?;
                 db::clients::purge(tx, before).await
             })

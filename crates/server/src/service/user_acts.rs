@@ -11,7 +11,9 @@ use super::Service;
 use super::audit::{Describe, event};
 use super::caller::Caller;
 use super::facts::RequestFacts;
+use super::mail::Post;
 use super::sign_in::user_ref;
+use crate::db::mail::LetterKind;
 use crate::db::records::{RoleRecord, UserRecord, UserRoles};
 use crate::db::{self, AuditRecord, DbError, Scope};
 
@@ -114,6 +116,7 @@ struct Doing<'c> {
     about: AuditRecord,
     /// What has happened so far. The trail's head is the last row that any transaction holds.
     events: Vec<AuditRecord>,
+    post: Post,
     now: Timestamp,
 }
 
@@ -142,7 +145,7 @@ impl Service {
                 return Err(error);
             }
         };
-        let (me, about) = (caller.somebody(), attempt.clone());
+        let (me, about, post) = (caller.somebody(), attempt.clone(), self.post());
         // What was used until now is written before the epoch that ends it.
         self.flush_activity().await?;
         let result = self
@@ -169,6 +172,7 @@ impl Service {
                             roles,
                             about,
                             events: Vec::new(),
+                            post,
                             now,
                         };
                         doing.carry_out(deed).await?;
@@ -231,6 +235,12 @@ impl Doing<'_> {
                 let (id, now) = (self.rights.id, self.now);
                 db::users::set_password(self.tx, id, &hash, true, now).await?;
                 db::users::end_before(self.tx, id, now, EndReason::PasswordReset).await?;
+                let (kind, whom) = (
+                    LetterKind::PasswordResetByAdministrator,
+                    user_ref(&self.target),
+                );
+                let told = self.post.letter(kind, &whom, None, now);
+                db::mail::post(self.tx, told.as_ref()).await?;
                 self.note(AuditAction::PasswordReset, None);
                 Ok(())
             }

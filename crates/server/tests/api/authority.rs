@@ -185,7 +185,13 @@ async fn signing_out_closes_every_door() {
     let mut asked = 0;
     for (path, item) in described(&anon).await {
         // Whoever has a token may revoke it; nobody is asked who they are.
-        let open = ["sign-in", "sign-out", "/revoke"];
+        let open = [
+            "sign-in",
+            "sign-out",
+            "/revoke",
+            "/v1/forgot-password",
+            "/v1/reset-password",
+        ];
         if !path.starts_with("/api/") || open.iter().any(|end| path.ends_with(end)) {
             continue;
         }

@@ -205,6 +205,29 @@ const TABLE: &[Row] = &[
     // An address that nothing is asked at.
     ("PUT", "/api/v1/integrations/providers/{key}", Target::Unknown, [400, 403, 403, 403, 403, 401]),
     ("DELETE", "/api/v1/integrations/providers/{key}", Target::Unknown, [404, 403, 403, 403, 403, 401]),
+    ("GET", "/api/v1/me/notices", Target::None, [200, 200, 200, 200, 200, 401]),
+    ("POST", "/api/v1/me/notices/{id}/confirm", Target::Unknown, [404, 404, 404, 404, 404, 401]),
+    ("POST", "/api/v1/me/notices/{id}/disown", Target::Unknown, [404, 404, 404, 404, 404, 401]),
+    // For everyone; with a body that says nothing.
+    ("POST", "/api/v1/forgot-password", Target::None, [400, 400, 400, 400, 400, 400]),
+    ("POST", "/api/v1/reset-password", Target::None, [400, 400, 400, 400, 400, 400]),
+    ("POST", "/api/v1/report-sign-in", Target::None, [400, 400, 400, 400, 400, 400]),
+    ("GET", "/.well-known/jwks.json", Target::None, [200, 200, 200, 200, 200, 200]),
+    // There is none without `public-url`.
+    ("GET", "/.well-known/ssf-configuration", Target::None, [404, 404, 404, 404, 404, 404]),
+    ("GET", "/api/v1/integrations/receivers", Target::None, [200, 403, 403, 403, 403, 401]),
+    // An address that nothing is sent to.
+    ("POST", "/api/v1/integrations/receivers", Target::None, [400, 403, 403, 403, 403, 401]),
+    ("GET", "/api/v1/integrations/receivers/{id}", Target::Unknown, [404, 403, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/integrations/receivers/{id}", Target::Unknown, [404, 403, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/integrations/receivers/{id}", Target::Unknown, [404, 403, 403, 403, 403, 401]),
+    ("POST", "/api/v1/integrations/receivers/{id}/pause", Target::Unknown, [404, 403, 403, 403, 403, 401]),
+    ("POST", "/api/v1/integrations/receivers/{id}/resume", Target::Unknown, [404, 403, 403, 403, 403, 401]),
+    ("POST", "/api/v1/integrations/receivers/{id}/test", Target::Unknown, [404, 403, 403, 403, 403, 401]),
+    ("GET", "/api/v1/integrations/deliveries", Target::None, [200, 403, 403, 403, 403, 401]),
+    // This can be no id of a delivery.
+    ("POST", "/api/v1/integrations/deliveries/{id}/replay", Target::Unknown, [404, 404, 404, 404, 404, 401]),
+    ("GET", "/api/v1/integrations/confirmations", Target::None, [200, 403, 403, 403, 403, 401]),
     ("GET", "/api/v1/audit", Target::None, [200, 200, 403, 403, 403, 401]),
     ("GET", "/api/v1/audit/export", Target::None, [200, 200, 403, 403, 403, 401]),
     ("GET", "/api/UserRequests", Target::None, [200, 200, 200, 403, 403, 401]),
@@ -373,6 +396,9 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
             json!({ "values": { "most_sessions": 50 } })
         }
         "/api/v1/executions" => json!({ "artefact_id": "TC-1" }),
+        "/api/v1/integrations/receivers" => {
+            json!({ "name": new.to_string(), "url": "https://192.0.2.7/hook" })
+        }
         path if path.contains("/integrations/providers/") => {
             json!({ "label": "Staff", "issuer": "https://127.0.0.1:1", "client_id": "rollcall" })
         }
@@ -395,7 +421,7 @@ async fn send(client: &Client, method: &str, path: &str, id: &str) -> u16 {
         || method == Method::PUT
         || method == Method::POST
             && !path.ends_with("/unlock")
-            && !path.ends_with("/reset-password");
+            && !(path.starts_with("/api/v1/users/") && path.ends_with("/reset-password"));
     let answer = match with_body && !path.ends_with("/sign-out") {
         _ if path.ends_with("/introspect") || path.ends_with("/revoke") => {
             ask.form(&[("token", "x")]).await

@@ -11,7 +11,9 @@ use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::support::{Answer, DatabaseKind, PASSWORD, TestApp, kind, minutes, on};
+use crate::mail::{ask, mails, with_mail};
+use crate::support::mailbox::{Mailbox, Mood};
+use crate::support::{Answer, DatabaseKind, PASSWORD, Person, TestApp, kind, minutes, on};
 
 const NEW: &str = "nine loud geese before dawn";
 const TYPED: &str = "a wrong password that somebody typed";
@@ -91,7 +93,8 @@ impl Seen {
 
 async fn no_secret_is_logged_stored_or_answered() {
     listen();
-    let (app, anon, admin) = TestApp::start().with_admin().await;
+    let (app, mailbox, admin) = with_mail(&[]).await;
+    let anon = app.anonymous();
     let nora = app.member().await;
     let mut seen = Seen::default();
     let browser = app.browser();
@@ -141,6 +144,7 @@ async fn no_secret_is_logged_stored_or_answered() {
     let stolen = app.holding(&retired);
     seen.note(stolen.get("/api/v1/me").await)
         .problem(401, "unauthenticated");
+    let links = use_links(&app, &mailbox, &nora).await;
     for path in [
         "/api/v1/sessions?page_size=100",
         "/api/v1/audit?page_size=100",
@@ -185,8 +189,46 @@ async fn no_secret_is_logged_stored_or_answered() {
             }
         }
     }
+    // Pages of links have them in their forms.
+    for (place, bytes) in [("the log", &logged), ("the database", &stored)] {
+        for link in &links {
+            let secret = &link[5..];
+            for text in [secret.to_owned(), secret[22..].to_owned(), hex(secret)] {
+                assert!(!find(bytes, text.as_bytes()), "a link is in {place}");
+            }
+        }
+    }
+    assert!(find(&logged, b"a mail could not be sent"));
     assert!(!find(&logged, b"nora@acme.test"), "an e-mail is in the log");
     assert!(!find(&seen.bodies, b"$argon2id$") && !find(&logged, b"$argon2id$"));
+}
+
+/// Looks at and uses a link that sets a password and one that reports a sign-in, and answers their secrets.
+async fn use_links(app: &TestApp, mailbox: &Mailbox, nora: &Person) -> Vec<String> {
+    mailbox.set(Mood::Dead);
+    app.browser().sign_in_as(&nora.email, NEW).await.ok();
+    let elsewhere = app.browser().at("198.51.100.66");
+    elsewhere.sign_in_as(&nora.email, NEW).await.ok();
+    ask(&app.anonymous(), &nora.email).await;
+    assert!(mails(app, mailbox).await.is_empty());
+    mailbox.set(Mood::Well);
+    app.advance(minutes(1));
+    let sent = mails(app, mailbox).await;
+    let mut links = Vec::new();
+    for mail in sent.iter().filter(|mail| mail.link().is_some()) {
+        let link = mail.link().expect("a link");
+        for browser in [app.browser(), app.browser_of(nora).await] {
+            let page = browser.get(&link).header("accept", "text/html").await;
+            assert_eq!(page.status, 200);
+        }
+        links.push(mail.secret());
+    }
+    let body = json!({ "link": links[0], "new_password": "x" });
+    for path in ["/api/v1/reset-password", "/api/v1/report-sign-in"] {
+        app.anonymous().post(path, body.clone()).await;
+    }
+    assert_eq!(links.len(), 2);
+    links
 }
 
 fn find(bytes: &[u8], text: &[u8]) -> bool {

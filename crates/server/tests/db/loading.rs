@@ -76,8 +76,8 @@ async fn counters_and_search_are_right_right_after_loading() {
             .await
             .unwrap()
             .unwrap();
-        // 17 indexes and 6 triggers; two primary keys and the search index beside the 17.
-        assert_eq!(row.try_get::<i64>("", "n").unwrap(), if rig.is_sqlite { 23 } else { 20 });
+        // 17 indexes and 8 triggers; two primary keys and the search index beside the 17.
+        assert_eq!(row.try_get::<i64>("", "n").unwrap(), if rig.is_sqlite { 25 } else { 20 });
         assert_eq!(miscounted().await, 0);
         let ended = write_db!(rig, |c| db::sessions::end_all_of_user(
             c,

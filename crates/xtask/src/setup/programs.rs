@@ -111,7 +111,10 @@ pub(super) fn python() -> Result<()> {
     if has("venv, ensurepip") {
         return Ok(());
     }
-    debian::install(&["python3", "python3-venv"], "Python for schemathesis")
+    debian::install(
+        &["python3", "python3-venv"],
+        "Python for schemathesis and aiosmtpd",
+    )
 }
 
 /// Clippy of Debian's compiler: only its own can read what that compiler builds.

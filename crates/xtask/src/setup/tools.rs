@@ -20,6 +20,8 @@ const MUTANTS: &str = "27.1.0";
 const DENY: &str = "0.20.2";
 /// schemathesis, for `proof` only.
 const SCHEMATHESIS: &str = "4.32.5";
+/// aiosmtpd, for the end-to-end tests only.
+const AIOSMTPD: &str = "1.4.6";
 const NPM_MANIFEST: &str = include_str!("../../npm/package.json");
 const NPM_LOCK: &str = include_str!("../../npm/package-lock.json");
 
@@ -56,24 +58,42 @@ pub(super) fn deny() -> Result<PathBuf> {
     )
 }
 
-/// Installs schemathesis, in a Python environment of its own, and returns the program.
+/// The program schemathesis.
 pub(super) fn schemathesis() -> Result<PathBuf> {
-    let folder = paths::tools()?.join(format!("schemathesis-{SCHEMATHESIS}"));
-    let program = folder.join("bin").join("schemathesis");
+    install_python_package(
+        "schemathesis",
+        SCHEMATHESIS,
+        "asks the API whatever its document allows",
+    )
+}
+
+/// The program aiosmtpd.
+pub(super) fn aiosmtpd() -> Result<PathBuf> {
+    install_python_package(
+        "aiosmtpd",
+        AIOSMTPD,
+        "takes the mails of the end-to-end tests",
+    )
+}
+
+/// Installs a package in a Python environment of its own, and returns the program that is called like it.
+fn install_python_package(name: &str, version: &str, what_for: &str) -> Result<PathBuf> {
+    let folder = paths::tools()?.join(format!("{name}-{version}"));
+    let program = folder.join("bin").join(name);
     if program.is_file() {
         return Ok(program);
     }
     super::programs::python()?;
     step(
-        &format!("Installing schemathesis {SCHEMATHESIS}"),
-        "asks the API whatever its document allows; a Python package, once per machine",
+        &format!("Installing {name} {version}"),
+        &format!("{what_for}; a Python package, once per machine"),
         || {
             quiet(
                 Command::new("python3")
                     .args(["-m", "venv", "--clear"])
                     .arg(&folder),
             )?;
-            let package = format!("schemathesis=={SCHEMATHESIS}");
+            let package = format!("{name}=={version}");
             let pip = Command::new(folder.join("bin").join("pip"))
                 .args([
                     "install",

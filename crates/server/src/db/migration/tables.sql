@@ -399,6 +399,58 @@ CREATE TABLE host_credential (
     lineage_hash {bytes} NOT NULL,
     created_at bigint NOT NULL
 ){keyed};
+-- Who elsewhere is told about sessions, and how that goes.
+CREATE TABLE receiver (
+    id {uuid} NOT NULL PRIMARY KEY,
+    name {text} NOT NULL,
+    url {text} NOT NULL,
+    format {text} NOT NULL,
+    audience {text} NOT NULL,
+    tells_created boolean NOT NULL,
+    tells_ended boolean NOT NULL,
+    tells_email boolean NOT NULL,
+    created_at bigint NOT NULL,
+    paused_at bigint,
+    gone boolean NOT NULL DEFAULT false,
+    -- In a row, since when, and until when nothing is sent to it for that.
+    failures bigint NOT NULL DEFAULT 0,
+    failing_since bigint,
+    next_try_at bigint NOT NULL DEFAULT 0,
+    last_accepted_at bigint
+);
+CREATE UNIQUE INDEX receiver_name_unique ON receiver (name);
+-- The outbox: what receivers are told, written by triggers in the transaction of what they are told of, as it was then.
+-- Numbers of one session are in the order of what happened to it.
+CREATE TABLE delivery (
+    number {number},
+    receiver_id {uuid} NOT NULL,
+    event {text} NOT NULL,
+    session_id {uuid} NOT NULL,
+    user_id {uuid} NOT NULL,
+    organisation_id {uuid} NOT NULL,
+    email {text} NOT NULL,
+    kind {text} NOT NULL,
+    method {text} NOT NULL,
+    created_at bigint NOT NULL,
+    end_reason {text},
+    ended_by {uuid},
+    occurred_at bigint NOT NULL,
+    waiting boolean NOT NULL,
+    attempts bigint NOT NULL,
+    next_try_at bigint NOT NULL,
+    -- Somebody is sending it until then.
+    claimed_until bigint,
+    last_tried_at bigint,
+    last_status bigint,
+    failure {text},
+    -- For the first time: sending it again does not change it.
+    accepted_at bigint
+);
+CREATE UNIQUE INDEX delivery_unique ON delivery (receiver_id, session_id, event);
+CREATE INDEX delivery_by_receiver ON delivery (receiver_id, number);
+CREATE INDEX delivery_by_session ON delivery (session_id);
+CREATE INDEX delivery_waiting ON delivery (receiver_id, number) WHERE waiting;
+CREATE INDEX delivery_accepted ON delivery (accepted_at) WHERE NOT waiting;
 -- Whoever else may say who somebody is. What a file of the server sets up is not stored.
 CREATE TABLE identity_provider (
     key {text} NOT NULL PRIMARY KEY,
@@ -441,3 +493,48 @@ CREATE TABLE spent (
     expires_at bigint NOT NULL
 ){keyed};
 CREATE INDEX spent_by_age ON spent (expires_at);
+-- From where users have signed in: each browser and network once, as long as it is used. One that came later than the
+-- user's first is news, until the user has said whose it was.
+CREATE TABLE user_device (
+    user_id {uuid} NOT NULL REFERENCES "user" (id),
+    device {text} NOT NULL,
+    network {text} NOT NULL,
+    -- The session that was the first one from there.
+    session_id {uuid} NOT NULL,
+    first_seen_at bigint NOT NULL,
+    seen_at bigint NOT NULL,
+    is_news boolean NOT NULL,
+    PRIMARY KEY (user_id, device, network)
+){keyed};
+CREATE INDEX user_device_by_age ON user_device (seen_at);
+-- Mails, those on their way and those that were sent: what each tells of, and what its links are good for.
+CREATE TABLE mail_letter (
+    id {uuid} NOT NULL PRIMARY KEY,
+    user_id {uuid} NOT NULL REFERENCES "user" (id),
+    kind {text} NOT NULL,
+    -- As it was when there was something to tell.
+    email {text} NOT NULL,
+    session_id {uuid},
+    device {text} NOT NULL,
+    ip {text} NOT NULL,
+    -- The hash of the user's password hash: another password makes the link void.
+    proof {bytes},
+    created_at bigint NOT NULL,
+    -- When it is not worth sending any more, and its link good for nothing.
+    expires_at bigint NOT NULL,
+    attempts bigint NOT NULL DEFAULT 0,
+    -- When to send it; NULL once it was sent or given up.
+    next_at bigint,
+    sent_at bigint,
+    -- How far its link was used.
+    step bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX mail_letter_due ON mail_letter (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX mail_letter_by_user ON mail_letter (user_id, kind, created_at);
+CREATE INDEX mail_letter_by_age ON mail_letter (expires_at);
+-- The links of a mail: each time that it is sent it has another one, and all are good for the same.
+CREATE TABLE mail_link (
+    secret_hash {bytes} NOT NULL PRIMARY KEY,
+    letter_id {uuid} NOT NULL REFERENCES mail_letter (id)
+){keyed};
+CREATE INDEX mail_link_by_letter ON mail_link (letter_id);

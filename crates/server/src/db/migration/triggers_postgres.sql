@@ -39,6 +39,16 @@ BEGIN
     UPDATE organisation o SET settled = false FROM added a
     WHERE o.id = a.organisation_id AND (o.ended_before >= a.created_at OR NOT o.enabled);
     UPDATE installation SET settled = false WHERE ended_before >= (SELECT min(created_at) FROM added);
+    -- What receivers are told is written with what it is about, whoever writes that.
+    IF EXISTS (SELECT FROM receiver WHERE tells_created AND paused_at IS NULL) THEN
+        INSERT INTO delivery (receiver_id, event, session_id, user_id, organisation_id, email, kind, method, created_at,
+            end_reason, ended_by, occurred_at, waiting, attempts, next_try_at)
+        SELECT r.id, 'session.created', n.id, n.user_id, n.organisation_id, n.email, n.kind, n.method,
+            n.created_at, NULL, NULL, n.created_at, true, 0, n.created_at
+        FROM added n CROSS JOIN receiver r
+        WHERE n.ended_at IS NULL AND r.tells_created AND r.paused_at IS NULL
+        ON CONFLICT DO NOTHING;
+    END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER session_counted_insert AFTER INSERT ON session
@@ -86,6 +96,18 @@ BEGIN
     ) changed
     GROUP BY user_id, organisation_id HAVING sum(active) <> 0 ORDER BY user_id, organisation_id
     ON CONFLICT (user_id, organisation_id) DO UPDATE SET active = o.active + excluded.active;
+    -- What receivers are told is written with what it is about, whoever writes that.
+    IF EXISTS (SELECT FROM receiver WHERE tells_ended AND paused_at IS NULL) THEN
+        INSERT INTO delivery (receiver_id, event, session_id, user_id, organisation_id, email, kind, method, created_at,
+            end_reason, ended_by, occurred_at, waiting, attempts, next_try_at)
+        SELECT r.id, 'session.ended', a.id, a.user_id, a.organisation_id, a.email, a.kind, a.method,
+            a.created_at, a.end_reason, a.ended_by, a.ended_at, true, 0, a.ended_at
+        FROM after a CROSS JOIN receiver r
+        WHERE a.ended_at IS NOT NULL AND a.number NOT IN (SELECT number FROM before WHERE ended_at IS NOT NULL)
+            AND r.tells_ended AND r.paused_at IS NULL
+        ORDER BY a.ended_at, a.number
+        ON CONFLICT DO NOTHING;
+    END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER session_counted_end AFTER UPDATE ON session

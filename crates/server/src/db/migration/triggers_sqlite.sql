@@ -67,6 +67,27 @@ CREATE TRIGGER session_counted_delete AFTER DELETE ON session BEGIN
         AND browser = OLD.browser AND system = OLD.system AND method = OLD.method AND sessions = 0;
 END;
 
+-- What receivers are told is written with what it is about, whoever writes that. Without receivers it costs a look at an
+-- empty table.
+CREATE TRIGGER session_told_created AFTER INSERT ON session WHEN NEW.ended_at IS NULL BEGIN
+    INSERT INTO delivery (receiver_id, event, session_id, user_id, organisation_id, email, kind, method, created_at,
+        end_reason, ended_by, occurred_at, waiting, attempts, next_try_at)
+    SELECT r.id, 'session.created', NEW.id, NEW.user_id, NEW.organisation_id, NEW.email, NEW.kind, NEW.method,
+        NEW.created_at, NULL, NULL, NEW.created_at, true, 0, NEW.created_at
+    FROM receiver r WHERE r.tells_created AND r.paused_at IS NULL
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER session_told_ended AFTER UPDATE OF ended_at ON session
+WHEN OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL BEGIN
+    INSERT INTO delivery (receiver_id, event, session_id, user_id, organisation_id, email, kind, method, created_at,
+        end_reason, ended_by, occurred_at, waiting, attempts, next_try_at)
+    SELECT r.id, 'session.ended', NEW.id, NEW.user_id, NEW.organisation_id, NEW.email, NEW.kind, NEW.method,
+        NEW.created_at, NEW.end_reason, NEW.ended_by, NEW.ended_at, true, 0, NEW.ended_at
+    FROM receiver r WHERE r.tells_ended AND r.paused_at IS NULL
+    ON CONFLICT DO NOTHING;
+END;
+
 CREATE TRIGGER session_owner_counted_insert AFTER INSERT ON session_owner BEGIN
     INSERT INTO session_owner_total (organisation_id, users) VALUES (NEW.organisation_id, 1)
     ON CONFLICT (organisation_id) DO UPDATE SET users = users + 1;

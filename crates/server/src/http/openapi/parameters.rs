@@ -6,8 +6,8 @@
 )]
 
 use rollcall_core::{
-    AuditAction, AuditOutcome, ClientId, ClientState, ExecutionState, Kind, Method, OrganisationId,
-    RoleKey, SessionId, State, Timestamp, UserId, UserState,
+    AuditAction, AuditOutcome, ClientId, ClientState, DeliveryState, ExecutionState, Kind, Method,
+    OrganisationId, ReceiverId, RoleKey, SessionId, State, Timestamp, UserId, UserState,
 };
 use utoipa::IntoParams;
 
@@ -141,6 +141,26 @@ pub(crate) struct ExecutionListParameters {
     session: Option<SessionId>,
     /// Only those on this client.
     client: Option<ClientId>,
+}
+
+/// What the list of deliveries takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeliveryListParameters {
+    /// Only those that have got so far.
+    state: Option<DeliveryState>,
+    /// Only those to this receiver.
+    receiver: Option<ReceiverId>,
+    /// Only those about this session.
+    session: Option<SessionId>,
+}
+
+/// Whose confirmations.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ConfirmationParameters {
+    /// Only that of this session.
+    session: Option<SessionId>,
 }
 
 /// What the list of users takes.

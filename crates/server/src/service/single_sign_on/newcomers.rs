@@ -5,6 +5,7 @@ use rollcall_core::{AuditAction, AuditOutcome, Error, UserRef};
 use super::{Failure, Turned};
 use crate::clock::uuid_v7;
 use crate::config::placing::Place;
+use crate::db::mail::LetterKind;
 use crate::db::records::{NewUser, UserRecord};
 use crate::db::{self, DbError};
 use crate::service::Service;
@@ -95,6 +96,10 @@ impl Service {
         )
         .with(provider.key.as_str());
         let email = user.email.clone();
+        let person = crate::service::sign_in::user_ref(&user);
+        let told = self
+            .post()
+            .letter(LetterKind::IdentityLinked, &person, Some(facts), now);
         self.write(move |tx, trail| {
             Box::pin(async move {
                 let held = db::user_changes::hold(tx, scope, id).await?;
@@ -105,6 +110,7 @@ impl Service {
                 db::identities::link(tx, &issuer, &subject, id, now)
                     .await
                     .map_err(crate::service::user_acts::taken)?;
+                db::mail::post(tx, told.as_ref()).await?;
                 trail.append(tx, &linked).await
             })
         })

@@ -67,6 +67,11 @@ impl Client {
         }
     }
 
+    /// The same client with another program or browser.
+    pub(crate) fn with_agent(self, user_agent: &'static str) -> Self {
+        Self { user_agent, ..self }
+    }
+
     /// The token that it would send now.
     pub(crate) fn token(&self) -> Option<String> {
         match &*self.lock() {

@@ -6,6 +6,8 @@ mod databases;
 mod answer;
 mod app;
 mod client;
+pub(crate) mod inbox;
+pub(crate) mod mailbox;
 mod people;
 pub(crate) mod provider;
 mod work;

@@ -312,6 +312,24 @@ impl TestApp {
         }
     }
 
+    /// How many rows a table holds.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        let connection = self.side().reader();
+        let query = format!("SELECT count(*) FROM {table}");
+        let statement = Statement::from_string(connection.get_database_backend(), query);
+        let row = connection.query_one_raw(statement).await;
+        let row = row.expect("the database answers").expect("a row");
+        row.try_get_by_index(0).expect("a number")
+    }
+
+    /// All events of an action, as the Platform administrator sees them.
+    pub(crate) async fn events_of(&self, action: &str) -> Vec<serde_json::Value> {
+        let admin = self.browser_of(&self.admin().await).await;
+        let path = format!("/api/v1/audit?page_size=100&action={action}");
+        let page = admin.get(&path).await.ok();
+        page["items"].as_array().expect("a list").clone()
+    }
+
     /// The names that attempts to sign in are counted under.
     pub(crate) async fn attempt_names(&self) -> Vec<String> {
         let connection = self.side().reader();
