@@ -38,9 +38,9 @@ test("the navigation shows what each role may open, and nothing else opens", asy
   const shown = async (one) => one.getByRole("navigation", { name: "Rollcall" }).locator("a.item").allInnerTexts();
   await signIn(page, ADMIN);
   const own = ["My sessions", "Security"];
-  expect(await shown(page)).toEqual(["Sessions", "Clients", "Users", "Locked", "Organisations", "Roles", "Policy", "Audit", ...own]);
+  expect(await shown(page)).toEqual(["Sessions", "Clients", "Users", "Locked", "Organisations", "Roles", "Policy", "Audit", "Integrations", ...own]);
   for (const [user, expected, closed] of [
-    [ADA, ["Sessions", "Clients", "Users", "Locked", "Roles", "Policy", "Audit", ...own], ["/organisations"]],
+    [ADA, ["Sessions", "Clients", "Users", "Locked", "Roles", "Policy", "Audit", ...own], ["/organisations", "/integrations"]],
     [SAM, ["Sessions", "Clients", "Users", "Locked", ...own], ["/organisations", "/roles", "/roles/new", "/users/new", "/policy", "/audit"]],
     [NORA, own, ["/users", "/users?active=true", "/users/locked", "/roles", "/organisations"]],
   ]) {
