@@ -223,14 +223,14 @@ impl SessionCache {
         if newest.is_some_and(|existing| existing.version() > entry.version()) {
             return;
         }
-        stripe.set_floor(key, Floor::Version(entry.version()));
+        stripe.set_floor(key, Floor::Version(entry.version()), Instant::now());
         self.entries.insert(key, entry);
     }
 
     /// Ends a session, after that was committed and before it is answered.
     pub fn ended(&self, key: Key) {
         let mut stripe = self.stripe(&key);
-        stripe.set_floor(key, Floor::Ended);
+        stripe.set_floor(key, Floor::Ended, Instant::now());
         self.entries.remove(&key);
     }
 
@@ -243,8 +243,7 @@ impl SessionCache {
 }
 
 impl Stripe {
-    fn set_floor(&mut self, key: Key, floor: Floor) {
-        let now = Instant::now();
+    fn set_floor(&mut self, key: Key, floor: Floor, now: Instant) {
         if self.next_clean.is_none_or(|next| next <= now) {
             self.floors
                 .retain(|_, (_, set)| now.duration_since(*set) < FLOOR_STAYS);
@@ -261,3 +260,6 @@ impl std::fmt::Debug for SessionCache {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,9 @@ both_databases!(
     rows_in_another_order_are_found,
     a_cut_tail_is_found,
     a_cut_tail_is_found_after_the_server_has_gone_on,
+    an_event_that_was_written_anew_is_found_by_those_that_follow,
+    a_trail_without_an_event_is_whole,
+    a_long_trail_is_read_to_its_end,
     another_key_is_found,
     a_note_that_cannot_be_read_is_told,
     the_command_says_so_and_exits_accordingly,
@@ -42,15 +45,19 @@ async fn trail() -> TestApp {
             app.restart().await;
         }
     }
-    // Whoever tampers owns the database.
+    unprotect(&app).await;
+    app.sql("CREATE TABLE untouched AS SELECT * FROM audit_event")
+        .await;
+    app
+}
+
+// Whoever tampers owns the database.
+async fn unprotect(app: &TestApp) {
     app.sql(match kind() {
         DatabaseKind::Sqlite => "DROP TRIGGER audit_event_keeps; DROP TRIGGER audit_event_stays",
         DatabaseKind::Postgres => "DROP TRIGGER audit_event_stays ON audit_event",
     })
     .await;
-    app.sql("CREATE TABLE untouched AS SELECT * FROM audit_event")
-        .await;
-    app
 }
 
 async fn check(app: &TestApp) -> Result<Whole, Finding> {
@@ -354,6 +361,83 @@ async fn a_cut_tail_is_found_after_the_server_has_gone_on() {
     app.restart().await;
     let found = check(&app).await;
     assert!(matches!(found, Err(Finding::Regrown(13))), "{found:?}");
+}
+
+// Somebody without the key has to guess the HMAC: the next event fits neither it nor the right one, but those after it fit.
+async fn an_event_that_was_written_anew_is_found_by_those_that_follow() {
+    let app = trail().await;
+    let guess = bytes(&[0x5a; 32]);
+    for row in [1, ROW] {
+        app.sql(format!(
+            "UPDATE audit_event SET at = at + 1, hmac = {guess} WHERE sequence = {row}"
+        ))
+        .await;
+        let found = check(&app).await;
+        assert!(
+            matches!(found, Err(Finding::Unfitting(at)) if at == row),
+            "{found:?}"
+        );
+        put_back(&app).await;
+    }
+    // With nothing after it there is only what comes before; without that, the key may be another as well.
+    app.sql("DELETE FROM audit_event WHERE sequence > 2").await;
+    app.sql("UPDATE audit_event SET at = at + 1 WHERE sequence = 2")
+        .await;
+    let found = check(&app).await;
+    assert!(matches!(found, Err(Finding::Unfitting(2))), "{found:?}");
+    app.sql("DELETE FROM audit_event WHERE sequence = 2").await;
+    app.sql("UPDATE audit_event SET at = at + 1").await;
+    let found = check(&app).await;
+    assert!(matches!(found, Err(Finding::NothingFits(1))), "{found:?}");
+}
+
+async fn a_trail_without_an_event_is_whole() {
+    let app = trail().await;
+    app.stop().await;
+    app.sql("DELETE FROM audit_event").await;
+    app.sql(format!(
+        "UPDATE audit_head SET sequence = 0, hmac = {}",
+        bytes(&[0; 32])
+    ))
+    .await;
+    // What was noted says that there was more.
+    let found = check(&app).await;
+    assert!(
+        matches!(found, Err(Finding::CutTail { last: 0, noted: 13 })),
+        "{found:?}"
+    );
+    std::fs::remove_file(app.data_dir().join("audit.head")).expect("a file can be removed");
+    let whole = check(&app).await.expect("nothing was ever written");
+    assert_eq!((whole.events, whole.last_at), (0, None));
+}
+
+async fn a_long_trail_is_read_to_its_end() {
+    let (app, _, admin) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    let rows = (0..2_100).map(|_| NewRow::default()).collect();
+    app.open_sessions(&nora, rows).await;
+    let filter = serde_json::json!({ "filter": { "user": nora.id } });
+    let preview = admin
+        .post("/api/v1/sessions/end-preview", filter)
+        .await
+        .ok();
+    let body = serde_json::json!({ "preview": preview["id"] });
+    let run = admin.post("/api/v1/sessions/end", body).await.ok();
+    assert_eq!(run["ended"], 2_100, "each with an event: {run}");
+    app.restart().await;
+    let whole = check(&app).await.expect("nobody touched it");
+    assert!(whole.events > 2_100, "{whole}");
+    unprotect(&app).await;
+    let row = whole.events - 5;
+    app.sql(format!(
+        "UPDATE audit_event SET at = at + 1 WHERE sequence = {row}"
+    ))
+    .await;
+    let found = check(&app).await;
+    assert!(
+        matches!(found, Err(Finding::Changed(at)) if at == row),
+        "{found:?}"
+    );
 }
 
 async fn another_key_is_found() {

@@ -2,6 +2,7 @@
 //! session back.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -14,13 +15,17 @@ use rollcall_server::clock::{ManualClock, OsRandom};
 use rollcall_server::config::{Settings, StorageSettings};
 use rollcall_server::db::{self, Database, DatabaseOptions, Scope};
 use rollcall_server::service::audit::verify::verify;
+use rollcall_server::service::signing::{TOKEN_KEY, WEBHOOK_KEY};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use serde_json::json;
 
+use crate::support::inbox::Inbox;
 use crate::support::{DatabaseKind, NewRow, TestApp, kind, minutes, seconds};
 
 both_databases!(
     a_backup_taken_under_load_is_whole_when_restored,
     a_damaged_backup_is_refused,
+    receivers_go_on_with_the_keys_that_they_have,
     a_backup_takes_the_place_of_nothing_and_leaves_nothing_half_done,
     a_restore_takes_the_place_of_nothing_unasked,
     a_server_does_not_start_on_a_damaged_database,
@@ -220,6 +225,47 @@ async fn backed_up() -> (TestApp, tempfile::TempDir, PathBuf) {
     let copy = folder.path().join("copy");
     backup::make(&storage(&app), &copy).await.expect("a backup");
     (app, folder, copy)
+}
+
+async fn receivers_go_on_with_the_keys_that_they_have() {
+    let settings = [
+        "--allow-outbound",
+        "127.0.0.1",
+        "--public-url",
+        "https://rollcall.test",
+    ];
+    let (app, _, admin) = TestApp::start().with(&settings).with_admin().await;
+    let inbox = Inbox::start().await;
+    inbox.join(&admin, "webhook", json!({})).await;
+    let tokens = json!({ "format": "caep" });
+    inbox.join(&admin, "tokens", tokens).await;
+    let published = admin.get("/.well-known/jwks.json").await.ok();
+    assert_eq!(published["keys"].as_array().map(Vec::len), Some(2));
+    app.stop().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("copy");
+    backup::make(&storage(&app), &copy).await.expect("a backup");
+    let place = folder.path().join("place");
+    let storage = elsewhere(&app, &place);
+    app.advance(seconds(1));
+    restore(&app, &copy, &storage, false)
+        .await
+        .expect("it is sound");
+    for name in [WEBHOOK_KEY, TOKEN_KEY] {
+        let here = fs::read(app.data_dir().join(name)).expect("it was made");
+        assert_eq!(fs::read(place.join(name)).ok(), Some(here), "{name}");
+        let mode = fs::metadata(place.join(name)).expect("it is there").mode();
+        assert_eq!(mode & 0o077, 0, "{name} is for the server alone");
+    }
+    // One that is changed on the way is no backup.
+    let key = copy.join(WEBHOOK_KEY);
+    let mut bytes = fs::read(&key).expect("it is in the backup");
+    bytes[0] ^= 1;
+    fs::write(&key, bytes).expect("it can be written");
+    let second = elsewhere(&app, &folder.path().join("second"));
+    let refused = restore(&app, &copy, &second, false).await;
+    let refused = refused.expect_err("it is damaged").to_string();
+    assert!(refused.contains(WEBHOOK_KEY), "{refused}");
 }
 
 async fn a_damaged_backup_is_refused() {

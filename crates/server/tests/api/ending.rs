@@ -2,10 +2,10 @@
 
 use std::future::IntoFuture;
 
-use rollcall_core::BuiltInRole;
+use rollcall_core::{BuiltInRole, EndReason};
 use serde_json::{Value, json};
 
-use crate::support::{Client, NewRow, TestApp, minutes};
+use crate::support::{Client, NewRow, Person, TestApp, minutes};
 
 both_databases!(
     an_administrator_ends_a_session_with_a_reason,
@@ -15,6 +15,7 @@ both_databases!(
     everyone_ends_their_own,
     everyone_ends_all_their_others_or_all,
     all_sessions_of_a_user_end_but_ones_current_one,
+    whoever_tries_to_end_all_of_a_user_is_seen_by_their_administrator,
     of_two_at_once_one_ends_it,
     three_hundred_sessions_of_a_user_end_together,
 );
@@ -355,10 +356,30 @@ async fn all_sessions_of_a_user_end_but_ones_current_one() {
     let answer = admin.delete(&mine).await;
     answer.done();
     assert!(!answer.expires_cookie() && admin.is_signed_in().await && !other.is_signed_in().await);
+    let id = admin.session_id().await;
     let answer = admin.delete(&format!("{mine}?include=current")).await;
     answer.done();
     assert!(answer.expires_cookie());
     assert_eq!(admin.token(), None);
+    let ended = app.stored(id).await.ended.map(|(_, reason)| reason);
+    assert_eq!(ended, Some(EndReason::EndedByUser));
+}
+
+async fn whoever_tries_to_end_all_of_a_user_is_seen_by_their_administrator() {
+    let (app, _, _) = TestApp::start().with_admin().await;
+    let nora = app.member().await;
+    let ada = app.administrator_beside(&nora).await;
+    let stranger = app.stranger().await;
+    let of = |person: &Person| format!("/api/v1/users/{}/sessions", person.id);
+    let (browser, admin) = (app.browser_of(&nora).await, app.browser_of(&ada).await);
+    browser.delete(&of(&ada)).await.problem(403, "forbidden");
+    admin.delete(&of(&stranger)).await.problem(404, "not_found");
+    for (outcome, who) in [("not_permitted", &nora), ("not_found", &ada)] {
+        let path = format!("/api/v1/audit?action=sessions.ended&outcome={outcome}");
+        let events = admin.get(&path).await.ok();
+        assert_eq!(events["total"], 1, "{outcome}");
+        assert_eq!(events["items"][0]["actor"]["id"], who.id.to_string());
+    }
 }
 
 async fn of_two_at_once_one_ends_it() {

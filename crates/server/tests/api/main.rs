@@ -13,6 +13,7 @@ mod audit_list;
 mod audit_verify;
 mod authority;
 mod backup;
+mod behind_the_cache;
 mod browser_safety;
 mod choosing;
 mod clients;

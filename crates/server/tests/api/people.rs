@@ -14,6 +14,7 @@ both_databases!(
     a_change_of_roles_takes_effect_on_the_next_request,
     a_quality_manager_with_administrator_as_a_secondary_role_unlocks_nobody,
     nobody_promotes_themselves_or_touches_who_has_more,
+    whoever_may_only_look_is_offered_nothing,
     the_last_platform_administrator_stays,
     every_act_is_one_event_and_refusals_are_events_too,
     lists_search_filter_sort_and_page,
@@ -564,6 +565,31 @@ async fn nobody_promotes_themselves_or_touches_who_has_more() {
         .problem(403, "forbidden");
     browser.delete(&path).await.problem(403, "forbidden");
     admin.patch(&path, json!({ "name": "Theirs" })).await.ok();
+}
+
+async fn whoever_may_only_look_is_offered_nothing() {
+    let (app, _, _) = TestApp::start().with_admin().await;
+    let Acme { nora, .. } = acme(&app).await;
+    let looks = Permissions::of(&[Permission::UsersView]);
+    let role = app.role(nora.organisation, "Onlooker", looks).await;
+    let olga = app
+        .user(nora.organisation, BuiltInRole::Member, "olga@acme.test")
+        .await;
+    app.give(&olga, &[&role.0]).await;
+    let browser = app.browser_of(&olga).await;
+    let user = browser.get(&at(&nora)).await.ok();
+    let may = json!({ "edit": false, "govern": false, "change_roles": false, "unlock": false, "end_sessions": false });
+    assert_eq!(user["may"], may);
+    let roles = browser.get("/api/v1/roles").await.ok();
+    let roles = roles["items"].as_array().expect("a list");
+    assert!(roles.len() > 4);
+    for role in roles {
+        assert_eq!(
+            (&role["may_give"], &role["may_edit"]),
+            (&json!(false), &json!(false)),
+            "{role}"
+        );
+    }
 }
 
 async fn the_last_platform_administrator_stays() {

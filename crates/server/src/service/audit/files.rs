@@ -131,6 +131,21 @@ mod tests {
             assert!(read_head(&file).is_err(), "{text}");
         }
         fs::write(&file, [0xff, 0xfe]).unwrap();
-        assert!(read_head(&file).is_err());
+        let words = |outcome: anyhow::Result<Option<Head>>| outcome.unwrap_err().to_string();
+        assert!(words(read_head(&file)).contains("does not hold the end"));
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert!(words(read_head(&file)).starts_with("cannot read"));
+    }
+
+    // Taken for "not there", it would be replaced, and the trail would never be confirmed again.
+    #[test]
+    fn a_key_that_cannot_be_read_is_not_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read_key(folder.path()).unwrap().is_none());
+        fs::create_dir(folder.path().join(KEY)).unwrap();
+        let error = read_key(folder.path()).unwrap_err();
+        assert!(error.to_string().starts_with("cannot read"), "{error}");
+        assert!(read_or_make_key(folder.path(), &crate::clock::OsRandom).is_err());
     }
 }
