@@ -224,7 +224,7 @@ pub fn router(settings: &Settings, service: Service) -> Router {
         .route("/api/v1/users/{id}/policy", get(policy::of_user))
         .route("/api/v1/users/{id}/keys", get(keys::list_of_user))
         .route("/api/v1/keys", get(keys::list).post(keys::create))
-        .route("/api/v1/keys/{id}", delete(keys::revoke))
+        .route("/api/v1/keys/{id}", get(keys::find).delete(keys::revoke))
         .route("/api/v1/users/{id}/force-logout", post(users::force_logout))
         // Work under a session
         .route(

@@ -6,7 +6,7 @@ use http::Method;
 
 use super::door::{Door, DoorArguments};
 use super::filter::address;
-use super::show::{self, Column, confirm, text, time};
+use super::show::{self, Caution, Column, confirm, text, time};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum KeysCommand {
@@ -32,9 +32,8 @@ pub(super) struct RevokeArguments {
     /// The key's id.
     #[arg(value_name = "ID")]
     id: String,
-    /// Does it without asking.
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    caution: Caution,
 }
 
 const COLUMNS: &[Column] = &[
@@ -72,16 +71,34 @@ pub(super) async fn run(command: KeysCommand) -> anyhow::Result<()> {
             }
         }
         KeysCommand::Revoke(arguments) => {
-            let question =
-                "Programs that use this key are refused from the next request on. Go on?";
-            if !confirm(question, arguments.yes)? {
-                anyhow::bail!("nothing was revoked");
-            }
             let door = arguments.door.open().await?;
-            let path = format!("/api/v1/keys/{}", arguments.id);
-            let done = door.ask(Method::DELETE, &path, None).await;
+            let done = revoke(&door, &arguments).await;
             door.close().await;
-            done?;
+            done
+        }
+    }
+}
+
+async fn revoke(door: &Door, arguments: &RevokeArguments) -> anyhow::Result<()> {
+    let path = format!("/api/v1/keys/{}", arguments.id);
+    let key = door.get(&path).await?;
+    if arguments.caution.dry_run {
+        return match arguments.door.json {
+            true => show::json(&key),
+            false => show::table(&[key], COLUMNS),
+        };
+    }
+    let question = format!(
+        "Programs that use the key {} are refused from the next request on. Go on?",
+        text(&key["name"])
+    );
+    if !confirm(&question, arguments.caution.yes)? {
+        anyhow::bail!("nothing was revoked");
+    }
+    door.ask(Method::DELETE, &path, None).await?;
+    match arguments.door.json {
+        true => show::json(&door.get(&path).await?),
+        false => {
             println!("Revoked.");
             Ok(())
         }

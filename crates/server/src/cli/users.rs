@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use http::Method;
+use rollcall_core::User;
 use rollcall_core::role::BuiltInRole;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -15,6 +16,7 @@ use super::show::{self, Caution, Column, confirm, text, time};
 
 use crate::app::{open, read_password};
 use crate::config::StorageSettings;
+use crate::service::Service;
 use crate::service::admin::{AccountChange, CreateUser};
 use crate::service::first_start::FIRST_ORGANISATION;
 
@@ -38,7 +40,7 @@ pub(super) enum UsersCommand {
     Enable(EmailArguments),
     /// Deletes a user for good; sessions and the audit trail keep name and e-mail. Refused while a server
     /// runs on the database.
-    Delete(EmailArguments),
+    Delete(DeleteArguments),
 }
 
 #[derive(Args, Debug)]
@@ -188,10 +190,31 @@ pub(super) struct CreateArguments {
     /// The least length of a password, in characters.
     #[arg(long, env = "ROLLCALL_PASSWORD_MIN_LENGTH", default_value_t = 15, value_parser = clap::value_parser!(u32).range(8..=64), hide = true)]
     password_min_length: u32,
+    /// Says whether the user could be created, and creates nobody.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct EmailArguments {
+    #[command(flatten)]
+    account: AccountArguments,
+    /// Says what would be done, and does nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DeleteArguments {
+    #[command(flatten)]
+    account: AccountArguments,
+    #[command(flatten)]
+    caution: Caution,
+}
+
+/// Whose account, and where.
+#[derive(Args, Debug)]
+struct AccountArguments {
     #[command(flatten)]
     storage: StorageSettings,
     /// The user name.
@@ -212,76 +235,130 @@ pub(super) async fn run(command: UsersCommand) -> anyhow::Result<()> {
         UsersCommand::Logout(arguments) => log_out(arguments).await,
         UsersCommand::Create(arguments) => create(arguments).await,
         UsersCommand::Unlock(arguments) => {
-            let service = open(&arguments.storage, 15, false).await?;
-            let unlocked = service
-                .unlock_user(&arguments.email)
-                .await
-                .map_err(|error| about(&arguments.email, error))?;
+            let service = open(&arguments.account.storage, 15, false).await?;
+            let done = unlock(&service, &arguments).await;
             service.shut_down().await;
-            let words = if unlocked {
-                "is unlocked"
-            } else {
-                "was not locked"
-            };
-            println!("{} {words}.", arguments.email);
-            Ok(())
+            done
         }
         UsersCommand::ResetPassword(arguments) => {
-            let service = open(&arguments.storage, 15, true).await?;
-            let password = service
-                .reset_password(&arguments.email)
-                .await
-                .map_err(|error| about(&arguments.email, error))?;
+            let service = open(&arguments.account.storage, 15, true).await?;
+            let done = reset_password(&service, &arguments).await;
             service.shut_down().await;
-            print_one_time(&arguments.email, &password);
-            println!("All their sessions have ended.");
-            Ok(())
+            done
         }
-        UsersCommand::Disable(arguments) => {
-            let done = "is disabled; all their sessions have ended";
-            change(
-                arguments,
-                AccountChange::Disable,
-                done,
-                "was disabled already",
-            )
-            .await
-        }
-        UsersCommand::Enable(arguments) => {
-            let done = "can sign in again";
-            change(arguments, AccountChange::Enable, done, "was not disabled").await
-        }
-        UsersCommand::Delete(arguments) => {
-            let done = "is deleted; all their sessions have ended";
-            change(
-                arguments,
-                AccountChange::Delete,
-                done,
-                "was deleted already",
-            )
-            .await
-        }
+        UsersCommand::Disable(arguments) => change(&arguments, AccountChange::Disable).await,
+        UsersCommand::Enable(arguments) => change(&arguments, AccountChange::Enable).await,
+        UsersCommand::Delete(arguments) => delete(&arguments).await,
     }
 }
 
-async fn change(
-    arguments: EmailArguments,
-    change: AccountChange,
-    done: &str,
-    already: &str,
-) -> anyhow::Result<()> {
-    let service = open(&arguments.storage, 15, true).await?;
-    let changed = service
-        .change_account(&arguments.email, change)
-        .await
-        .map_err(|error| about(&arguments.email, error))?;
-    service.shut_down().await;
-    println!(
-        "{} {}.",
-        arguments.email,
-        if changed { done } else { already }
-    );
+async fn unlock(service: &Service, arguments: &EmailArguments) -> anyhow::Result<()> {
+    let email = &arguments.account.email;
+    let (unlocked, words) = match arguments.dry_run {
+        true => (
+            look(service, email).await?.locked_at.is_some(),
+            "would be unlocked",
+        ),
+        false => {
+            let unlocked = service.unlock_user(email).await;
+            (
+                unlocked.map_err(|error| about(email, error))?,
+                "is unlocked",
+            )
+        }
+    };
+    let words = if unlocked { words } else { "was not locked" };
+    println!("{email} {words}.");
     Ok(())
+}
+
+async fn reset_password(service: &Service, arguments: &EmailArguments) -> anyhow::Result<()> {
+    let email = &arguments.account.email;
+    if arguments.dry_run {
+        let sessions = look(service, email).await?.open_sessions;
+        println!(
+            "{email} would get a one-time password; active sessions that would end: {sessions}."
+        );
+        return Ok(());
+    }
+    let password = service.reset_password(email).await;
+    print_one_time(email, &password.map_err(|error| about(email, error))?);
+    println!("All their sessions have ended.");
+    Ok(())
+}
+
+async fn change(arguments: &EmailArguments, change: AccountChange) -> anyhow::Result<()> {
+    let service = open(&arguments.account.storage, 15, true).await?;
+    let done = change_at(&service, arguments, change).await;
+    service.shut_down().await;
+    done
+}
+
+async fn change_at(
+    service: &Service,
+    arguments: &EmailArguments,
+    change: AccountChange,
+) -> anyhow::Result<()> {
+    let email = &arguments.account.email;
+    let disables = change == AccountChange::Disable;
+    let (done, already) = match disables {
+        true => (
+            "is disabled; all their sessions have ended",
+            "was disabled already",
+        ),
+        false => ("can sign in again", "was not disabled"),
+    };
+    if arguments.dry_run {
+        let user = look(service, email).await?;
+        match (user.enabled == disables, disables) {
+            (false, _) => println!("{email} {already}."),
+            (true, true) => println!(
+                "{email} would be disabled; active sessions that would end: {}.",
+                user.open_sessions
+            ),
+            (true, false) => println!("{email} could sign in again."),
+        }
+        return Ok(());
+    }
+    let changed = service.change_account(email, change).await;
+    let changed = changed.map_err(|error| about(email, error))?;
+    println!("{email} {}.", if changed { done } else { already });
+    Ok(())
+}
+
+async fn delete(arguments: &DeleteArguments) -> anyhow::Result<()> {
+    let service = open(&arguments.account.storage, 15, true).await?;
+    let done = delete_at(&service, arguments).await;
+    service.shut_down().await;
+    done
+}
+
+async fn delete_at(service: &Service, arguments: &DeleteArguments) -> anyhow::Result<()> {
+    let email = &arguments.account.email;
+    let user = look(service, email).await?;
+    if arguments.caution.dry_run {
+        println!(
+            "{email} would be deleted; active sessions that would end: {}.",
+            user.open_sessions
+        );
+        return Ok(());
+    }
+    let question = format!(
+        "{email} is deleted for good; active sessions that end: {}. Go on?",
+        user.open_sessions
+    );
+    if !confirm(&question, arguments.caution.yes)? {
+        anyhow::bail!("nobody was deleted");
+    }
+    let deleted = service.change_account(email, AccountChange::Delete).await;
+    deleted.map_err(|error| about(email, error))?;
+    println!("{email} is deleted; all their sessions have ended.");
+    Ok(())
+}
+
+async fn look(service: &Service, email: &str) -> anyhow::Result<User> {
+    let found = service.account(email).await;
+    found.map_err(|error| about(email, error))
 }
 
 async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
@@ -299,14 +376,20 @@ async fn create(arguments: CreateArguments) -> anyhow::Result<()> {
         service_account: arguments.service_account,
         password,
     };
-    let (_, one_time) = service
-        .create_user(input)
-        .await
-        .map_err(|error| about(&arguments.email, error))?;
+    let email = &arguments.email;
+    if arguments.dry_run {
+        let checked = service.check_new_user(input).await;
+        service.shut_down().await;
+        checked.map_err(|error| about(email, error))?;
+        println!("{email} could be created.");
+        return Ok(());
+    }
+    let created = service.create_user(input).await;
     service.shut_down().await;
-    println!("{} is created.", arguments.email);
+    let (_, one_time) = created.map_err(|error| about(email, error))?;
+    println!("{email} is created.");
     if let Some(password) = one_time {
-        print_one_time(&arguments.email, &password);
+        print_one_time(email, &password);
     }
     Ok(())
 }

@@ -78,6 +78,24 @@ fn named(list: &[String]) -> Result<Permissions, ApiError> {
     Ok(Permissions::of(&list))
 }
 
+/// An API key, without its secret: one's own, or with `users.view` somebody else's.
+#[utoipa::path(
+    get, path = "/api/v1/keys/{id}", tag = "API keys",
+    params(("id" = ApiKeyId, Path, description = "The key")),
+    responses(
+        (status = 200, description = "The key", body = ApiKey),
+        (status = 403, description = "Not permitted", body = ProblemDocument),
+        (status = 404, description = "No such key within reach", body = ProblemDocument),
+    )
+)]
+pub(super) async fn find(
+    asking: SignedIn,
+    Id(id): Id<ApiKeyId>,
+    _: NoParameters,
+) -> Result<Json<ApiKey>, ApiError> {
+    Ok(Json(asking.find_key(id).await?))
+}
+
 /// Revokes an API key: one's own, or with `users.manage` somebody else's. Twice is as good as once.
 #[utoipa::path(
     delete, path = "/api/v1/keys/{id}", tag = "API keys",

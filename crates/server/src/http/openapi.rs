@@ -44,7 +44,7 @@ use crate::error::{FieldError, ProblemDocument};
         policy::find, policy::change, policy::preview, policy::of_user,
         users::list, users::create, users::find, users::edit, users::remove, users::reset_password, users::unlock,
         addresses::list, addresses::release,
-        keys::list, keys::create, keys::revoke, keys::list_of_user,
+        keys::list, keys::create, keys::find, keys::revoke, keys::list_of_user,
         clients::list, clients::register, clients::find, clients::remove, clients::heartbeat, clients::commands,
         clients::disconnect, clients::dispatch,
         applications::open_for, applications::introspect, applications::revoke,

@@ -3,7 +3,7 @@
 use rollcall_core::role::BuiltInRole;
 use rollcall_core::{
     ApiKey, ApiKeyId, AuditAction, AuditOutcome, Email, EndReason, Error, Field, KeyState,
-    OrganisationId, Permission, Permissions, Problem, Timestamp, UserId,
+    OrganisationId, Permission, Permissions, Problem, Timestamp, User, UserId,
 };
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -46,6 +46,8 @@ pub enum AccountChange {
     Delete,
 }
 
+type OneTime = Option<Zeroizing<String>>;
+
 /// What stands in the place of a key's id for whoever has the database at hand. No key has it.
 pub(super) const OPERATOR: ApiKeyId = ApiKeyId(Uuid::nil());
 
@@ -74,6 +76,15 @@ impl Service {
             record,
             authority.ok_or(Error::Unauthenticated)?,
         ))
+    }
+
+    /// A user as things stand, for whoever wants to look before doing something.
+    pub async fn account(&self, email: &str) -> Result<User, Error> {
+        let found = db::users::find_by_email(self.db().reader(), &account_key(email)).await;
+        let user = found
+            .map_err(|error| self.database_error(error))?
+            .ok_or(Error::NotFound)?;
+        self.find_user(&self.operator().await?, user.id).await
     }
 
     /// Disables, enables or deletes a user. False if the user was so already.
@@ -117,11 +128,68 @@ impl Service {
         Ok(true)
     }
 
+    /// Refuses what `create_user` would refuse, and creates nobody.
+    pub async fn check_new_user(&self, input: CreateUser) -> Result<(), Error> {
+        let (user, _, _) = self.new_user(input)?;
+        let found = db::users::find_by_email(self.db().reader(), &user.email).await;
+        match found.map_err(|error| self.database_error(error))? {
+            Some(_) => Err(Error::EmailTaken),
+            None => Ok(()),
+        }
+    }
+
     /// Creates a user. Answers the one-time password, if one was made.
-    pub async fn create_user(
-        &self,
-        input: CreateUser,
-    ) -> Result<(UserId, Option<Zeroizing<String>>), Error> {
+    pub async fn create_user(&self, input: CreateUser) -> Result<(UserId, OneTime), Error> {
+        let (user, organisation_name, one_time) = self.new_user(input)?;
+        let (id, now) = (user.id, user.created_at);
+        let created = self
+            .write(move |tx, trail| {
+                Box::pin(async move {
+                    let organisation =
+                        match db::organisations::find_by_name(tx, &organisation_name).await? {
+                            Some(organisation) => organisation.id,
+                            None => {
+                                db::organisations::create(
+                                    tx,
+                                    user.organisation_id,
+                                    &organisation_name,
+                                    now,
+                                )
+                                .await?;
+                                user.organisation_id
+                            }
+                        };
+                    let user = NewUser {
+                        organisation_id: organisation,
+                        ..user
+                    };
+                    match db::users::create(tx, &user).await {
+                        Err(DbError::Unique(_)) => return Ok(false),
+                        other => other?,
+                    }
+                    let target = rollcall_core::UserRef {
+                        id: user.id,
+                        email: user.email.clone(),
+                        name: user.name.clone(),
+                        service_account: user.service_account,
+                    };
+                    let record = event(now, AuditAction::UserCreated, AuditOutcome::Success, None)
+                        .to(&target, organisation)
+                        .with(format!("role {}", user.role_key));
+                    trail.append(tx, &record).await?;
+                    Ok(true)
+                })
+            })
+            .await?;
+        if created {
+            Ok((id, one_time))
+        } else {
+            Err(Error::EmailTaken)
+        }
+    }
+
+    // The user, the organisation's name, and the one-time password if one is made.
+    fn new_user(&self, input: CreateUser) -> Result<(NewUser, String, OneTime), Error> {
         let email =
             Email::parse(&input.email).ok_or(Error::Invalid(Field::Email, Problem::Malformed))?;
         // Sign-in finds an account by its normal form, so it must be made in it.
@@ -170,51 +238,7 @@ impl Service {
             password_change_required: one_time.is_some(),
             created_at: now,
         };
-        let id = user.id;
-        let created = self
-            .write(move |tx, trail| {
-                Box::pin(async move {
-                    let organisation =
-                        match db::organisations::find_by_name(tx, &organisation_name).await? {
-                            Some(organisation) => organisation.id,
-                            None => {
-                                db::organisations::create(
-                                    tx,
-                                    user.organisation_id,
-                                    &organisation_name,
-                                    now,
-                                )
-                                .await?;
-                                user.organisation_id
-                            }
-                        };
-                    let user = NewUser {
-                        organisation_id: organisation,
-                        ..user
-                    };
-                    match db::users::create(tx, &user).await {
-                        Err(DbError::Unique(_)) => return Ok(false),
-                        other => other?,
-                    }
-                    let target = rollcall_core::UserRef {
-                        id: user.id,
-                        email: user.email.clone(),
-                        name: user.name.clone(),
-                        service_account: user.service_account,
-                    };
-                    let record = event(now, AuditAction::UserCreated, AuditOutcome::Success, None)
-                        .to(&target, organisation)
-                        .with(format!("role {}", user.role_key));
-                    trail.append(tx, &record).await?;
-                    Ok(true)
-                })
-            })
-            .await?;
-        if created {
-            Ok((id, one_time))
-        } else {
-            Err(Error::EmailTaken)
-        }
+        Ok((user, organisation_name, one_time))
     }
 
     /// Unlocks an account. False if it was not locked. Works while a server runs: locks are never

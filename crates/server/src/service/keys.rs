@@ -39,6 +39,23 @@ impl Service {
         self.keys_of(user).await
     }
 
+    /// One key: the caller's own, or, with `users.view`, one of a user within reach.
+    pub async fn find_key(&self, caller: &Caller, id: ApiKeyId) -> Result<ApiKey, Error> {
+        let found = db::api_keys::find(self.db().reader(), id, self.now()).await;
+        let found = found.map_err(|error| self.database_error(error))?;
+        let own = found
+            .as_ref()
+            .is_some_and(|(_, owner)| owner.user.id == caller.user_id());
+        let scope = match own {
+            true => db::Scope::User(caller.user_id()),
+            false => caller.authorise(Permission::UsersView)?,
+        };
+        found
+            .filter(|(_, owner)| scope.covers(owner.organisation.id, owner.user.id))
+            .map(|(key, _)| key)
+            .ok_or(Error::NotFound)
+    }
+
     async fn keys_of(&self, user: UserId) -> Result<Vec<ApiKey>, Error> {
         db::api_keys::list(self.db().reader(), user, self.now())
             .await

@@ -57,6 +57,12 @@ impl RequestBackend {
         self.noted(work.await)
     }
 
+    /// See `Service::find_key`.
+    pub async fn find_key(&self, id: ApiKeyId) -> Result<ApiKey, Error> {
+        let work = async { self.service.find_key(self.signed_in()?, id).await };
+        self.noted(work.await)
+    }
+
     /// Ends the session that a token proves.
     pub async fn revoke_token(&self, token: &Token) -> Result<(), Error> {
         let work = async {
