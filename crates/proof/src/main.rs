@@ -10,6 +10,7 @@ mod between;
 mod canary;
 mod client;
 mod clock;
+mod commands;
 mod connected;
 mod document;
 mod far;
@@ -104,6 +105,8 @@ enum Proof {
     Document,
     /// F25: backups taken under load, restored elsewhere, and damaged.
     Backup,
+    /// Every command of the command line, for show and for real.
+    Commands,
     /// F7: PostgreSQL cannot be reached.
     Unreachable,
     /// F8: PostgreSQL hangs.
@@ -144,6 +147,7 @@ impl Context {
             Proof::Hostile => hostile::requests(self).await,
             Proof::Document => document::kept_to(self).await,
             Proof::Backup => backup::restored(self).await,
+            Proof::Commands => commands::every_command(self).await,
             Proof::Unreachable => far::unreachable(self).await,
             Proof::Hung => far::hung(self).await,
             Proof::SlowDatabase => far::slow(self).await,
