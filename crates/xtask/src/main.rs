@@ -7,6 +7,7 @@ mod bundle;
 mod compress;
 mod css;
 mod dev;
+mod disk;
 mod e2e;
 mod fingerprint;
 mod generate;

@@ -2,10 +2,13 @@
 
 use crate::process::{display, run, step};
 use crate::setup::wasm::Purpose;
-use crate::{bundle, paths, setup};
+use crate::{bundle, disk, paths, setup};
 use anyhow::{Result, anyhow};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+
+/// GiB that a first build in release takes, tools included.
+const ROOM: u64 = 5;
 
 /// What `run` is asked for.
 #[derive(clap::Args)]
@@ -17,6 +20,7 @@ pub(crate) struct Args {
 
 /// `cargo xtask run`.
 pub(crate) fn command(args: Args) -> Result<()> {
+    disk::room_for(ROOM, "release")?;
     bundle::ensure(Purpose::Shipping)?;
     step(
         "Building the server in release",

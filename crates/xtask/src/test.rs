@@ -3,7 +3,7 @@
 use crate::postgres::Postgres;
 use crate::process::{display, run, seconds};
 use crate::setup::wasm::Purpose;
-use crate::{bundle, e2e, paths, proof, setup};
+use crate::{bundle, disk, e2e, paths, proof, setup};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use std::io::{BufRead, BufReader};
@@ -27,6 +27,9 @@ pub(crate) const SELECTION: [&str; 11] = [
     "xtask",
     "--features=rollcall-client/ssr",
 ];
+
+/// GiB that all tests take at first, builds and tools included.
+const ROOM: u64 = 10;
 
 /// What `test` is asked for.
 #[derive(clap::Args)]
@@ -54,6 +57,7 @@ enum Suite {
 
 /// `cargo xtask test`.
 pub(crate) fn command(args: Args) -> Result<()> {
+    disk::room_for(ROOM, "debug")?;
     let wanted = |suite| args.only.is_none_or(|only| only == suite);
     let start = Instant::now();
     if wanted(Suite::E2e) {
