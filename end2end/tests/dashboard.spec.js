@@ -38,10 +38,7 @@ test("a part of an e-mail finds its users as it is typed, in any letter case", a
   await search(page).pressSequentially(part.toUpperCase(), { delay: 20 });
   await expect.poll(() => new URL(page.url()).searchParams.get("q")).toBe(part.toUpperCase());
   expect(new URL(page.url()).searchParams.get("page")).toBeNull();
-  await expect(rows(page).first()).toContainText(part);
-  const found = await rows(page).count();
-  expect(found).toBeGreaterThan(0);
-  await expect(rows(page).filter({ hasText: part })).toHaveCount(found);
+  await expect(rows(page).filter({ hasNotText: part })).toHaveCount(0);
   await expect(rows(page).filter({ hasText: someone })).not.toHaveCount(0);
 });
 

@@ -2,13 +2,15 @@
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { apiKey, send } from "../support/agent.js";
 import { IdentityProvider } from "../support/provider.js";
 import { ADMIN, PASSWORD, expect, open, rows, serve, signIn, test } from "../support/test.js";
 
 const LEA = { email: "lea@staff.example", name: "Lea", password: PASSWORD };
+const SHOP = { email: "shop@staff.example", name: "Shop", password: PASSWORD };
 
 serve({
-  users: [LEA],
+  users: [LEA, SHOP],
   settings: (own) => ["--public-url", `http://localhost:${own}`, "--allow-outbound", "localhost,127.0.0.1,::1"],
 });
 
@@ -87,6 +89,55 @@ test("somebody signs in there, is seen here, and is signed out here when they si
   await expect(page.getByRole("button", { name: "Sign in with Staff login" })).toBeVisible();
   await admin.reload();
   await expect(admin.getByText("ended by the identity provider").first()).toBeVisible();
+});
+
+test("sessions by password, API, single sign-on and on behalf stand in one table, told apart", async ({ page, another, baseURL }) => {
+  const json = (value) => JSON.stringify(value);
+  const session = async ({ email, password = PASSWORD }) =>
+    (await send(baseURL, "/api/v1/sign-in", { body: json({ email, password, token: true }) })).token;
+  // An application that may open sessions for users.
+  const root = await session(ADMIN);
+  const role = await send(baseURL, "/api/v1/roles", {
+    token: root,
+    body: json({ name: "Opens sessions", permissions: ["sessions.create_for"] }),
+  });
+  const found = async (email) => {
+    const answer = await fetch(`${baseURL}/api/v1/users?q=${encodeURIComponent(email)}`, { headers: { authorization: `Bearer ${root}` } });
+    return (await answer.json()).items[0].id;
+  };
+  const shop = `/api/v1/users/${await found(SHOP.email)}`;
+  await send(baseURL, shop, { token: root, method: "PATCH", body: json({ roles: [role.key] }) });
+  const key = await apiKey(baseURL, SHOP, ["sessions.create_for"]);
+
+  await signInElsewhere(page, "sven");
+  await here(page).toBeVisible();
+  const browser = await another();
+  await signIn(browser, LEA);
+  await session(LEA);
+  await send(baseURL, "/api/v1/sessions", { token: key, body: json({ user: await found(LEA.email), name: "Shop basket" }) });
+
+  const admin = await another();
+  await signIn(admin, ADMIN);
+  await open(admin, "/sessions?state=active&page_size=100");
+  const of = (email, text) => rows(admin).filter({ hasText: email }).filter({ hasText: text });
+  await expect(of("sven@staff.example", "console · Single sign-on")).toHaveCount(1);
+  await expect(of(LEA.email, "Shop basket")).toContainText("api · By an application");
+  await expect(rows(admin).filter({ hasText: LEA.email }).filter({ hasText: /api$|api(?! ·)/ })).not.toHaveCount(0);
+  await expect(rows(admin).filter({ hasText: LEA.email }).filter({ hasText: /console(?! ·)/ })).not.toHaveCount(0);
+  for (const [method, email] of [
+    ["single_sign_on", "sven@staff.example"],
+    ["on_behalf", LEA.email],
+    ["password", ADMIN.email],
+  ]) {
+    await open(admin, `/sessions?state=active&method=${method}&page_size=100`);
+    await expect(rows(admin).filter({ hasText: email })).not.toHaveCount(0);
+  }
+  await expect(rows(admin).filter({ hasText: "By an application" })).toHaveCount(0);
+  // It ends by a click as any other does.
+  await open(admin, "/sessions?state=active&method=on_behalf");
+  await rows(admin).getByRole("button", { name: /^End/ }).first().click();
+  await admin.getByRole("dialog").getByRole("button", { name: /^End/ }).click();
+  await expect(rows(admin)).toHaveCount(0);
 });
 
 test("who signs out here is led to the provider, and back", async ({ page, server }) => {

@@ -4,8 +4,10 @@ use http::Method;
 use rollcall_core::{BuiltInRole, OrganisationId};
 use serde_json::{Value, json};
 
+use crate::mail::mails;
+use crate::support::mailbox::{Mail, Mailbox};
 use crate::support::provider::{
-    Asked, Provider, Signed, Traveller, events, sign_in_elsewhere, start,
+    Asked, Provider, Signed, Traveller, events, sign_in_elsewhere, start, start_with,
 };
 use crate::support::{Answer, Client, TestApp, minutes, seconds};
 
@@ -19,6 +21,7 @@ both_databases!(
     what_the_id_token_lacks_is_asked_for,
     an_e_mail_alone_makes_nobody_somebody,
     a_rule_links_who_is_there_already,
+    whoever_is_linked_is_told_by_mail_at_the_address_of_old,
     a_lock_holds_for_who_was_on_the_way,
     somebody_must_have_signed_in_lately_and_well_enough,
     the_provider_confirms_who_is_there,
@@ -495,6 +498,31 @@ async fn a_rule_links_who_is_there_already() {
     admin.delete(&path).await.done();
     let gone = tells(&app, &provider, |_| {}, Signed::Well).await;
     is_turned_away(&gone, 403, "nobody has opened");
+}
+
+async fn whoever_is_linked_is_told_by_mail_at_the_address_of_old() {
+    let mailbox = Mailbox::start().await;
+    let settings = mailbox.settings();
+    let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+    let at = settings.iter().position(|word| *word == "--public-url");
+    let mail = &settings[..at.expect("it is said where Rollcall is")];
+    let (app, admin, provider) = start_with(&[mail, &["--smtp-tls", "none"]].concat()).await;
+    let acme = app.organisation("Acme").await;
+    app.user(acme, BuiltInRole::Member, "nora@acme.test").await;
+    provider.set_up(&app, &admin, rule(acme, "link")).await.ok();
+    let linked = |mails: Vec<Mail>| {
+        let words = "Single sign-on was linked to your account";
+        let is_of = |mail: &Mail| mail.header("Subject") == Some(words);
+        mails.into_iter().filter(is_of).collect::<Vec<_>>()
+    };
+    is_in(&tells(&app, &provider, |_| {}, Signed::Well).await, "/");
+    let came = linked(mails(&app, &mailbox).await);
+    assert_eq!(came.len(), 1);
+    assert_eq!(came[0].to, ["nora@acme.test"]);
+    assert!(came[0].text.contains("you is you here"), "{}", came[0].text);
+    // Once: from then on she is known.
+    is_in(&tells(&app, &provider, |_| {}, Signed::Well).await, "/");
+    assert_eq!(linked(mails(&app, &mailbox).await).len(), 0);
 }
 
 async fn a_lock_holds_for_who_was_on_the_way() {

@@ -363,8 +363,14 @@ pub(crate) const PUBLIC: &str = "https://rollcall.example";
 
 /// A server that may ask a provider on this machine, its administrator, and the provider.
 pub(crate) async fn start() -> (TestApp, Client, Provider) {
+    start_with(&[]).await
+}
+
+/// The same with further settings.
+pub(crate) async fn start_with(more: &[&str]) -> (TestApp, Client, Provider) {
     let settings = ["--public-url", PUBLIC, "--allow-outbound", "127.0.0.1"];
-    let (app, _, admin) = TestApp::start().with(&settings).with_admin().await;
+    let starting = TestApp::start().with(&settings).with(more);
+    let (app, _, admin) = starting.with_admin().await;
     (app, admin, Provider::start().await)
 }
 
