@@ -135,8 +135,8 @@ test("sessions by password, API, single sign-on and on behalf stand in one table
   await expect(rows(admin).filter({ hasText: "By an application" })).toHaveCount(0);
   // It ends by a click as any other does.
   await open(admin, "/sessions?state=active&method=on_behalf");
-  await rows(admin).getByRole("button", { name: /^End/ }).first().click();
-  await admin.getByRole("dialog").getByRole("button", { name: /^End/ }).click();
+  await rows(admin).getByRole("link", { name: /^End/ }).click();
+  await admin.getByRole("dialog").getByRole("button", { name: "End session" }).click();
   await expect(rows(admin)).toHaveCount(0);
 });
 
