@@ -69,6 +69,8 @@ async fn walk(context: &Context, place: &Place, sessions: u32) -> Result<String>
         .await?;
     by_ids(&by_key, &look, &mut done).await?;
     log_out(&by_key, &look).await?;
+    // The server has closed the idle connection meanwhile.
+    let mut client = Client::open(server.address).await?;
     client_and_key(&by_key, &look, &mut client, &token).await?;
     unlock(&by_key, &look, &mut client).await?;
     refusals(&by_key, &look).await?;
