@@ -76,8 +76,10 @@ export const test = base.extend({
   /** The test's server. */
   server: [
     async ({ fresh, shared }, use) => {
-      const server = (!fresh && current) || (await Server.prepare(fresh ?? shared));
-      if (!fresh) current = server;
+      // Hooks have it, too: one that runs after the file's server was taken away begins another, and that is nobody else's.
+      if (!fresh && current?.of !== shared) await leave();
+      const server = (!fresh && current?.server) || (await Server.prepare(fresh ?? shared));
+      if (!fresh) current = { server, of: shared };
       try {
         if (!server.running) await server.start();
         await use(server);
@@ -108,17 +110,20 @@ export const test = base.extend({
   },
 });
 
+// The server of a file, and what it was asked for.
 let current;
+
+async function leave() {
+  const left = current;
+  current = undefined;
+  await left?.server.remove();
+}
 
 /** A server for all tests of a file; `fresh` is for tests that change too much to share one. */
 export function serve(shared = {}) {
   // Not started in `beforeAll`: what Playwright prepares for a test needs the address before that.
   test.use({ shared });
-  test.afterAll(async () => {
-    const server = current;
-    current = undefined;
-    await server?.remove();
-  });
+  test.afterAll(leave);
 }
 
 /** Waits until the page is an application. */

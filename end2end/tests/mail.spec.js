@@ -19,12 +19,12 @@ const [FORGETS, PLAIN, ROBBED, TOLD] = users;
 const port = await freePort();
 let mailbox;
 
-serve({ users, settings: (own) => Mailbox.settings(port, `http://localhost:${own}`) });
-
 test.beforeAll(async () => {
   mailbox = await Mailbox.start(port);
 });
 test.afterAll(() => mailbox.stop());
+
+serve({ users, settings: (own) => Mailbox.settings(port, `http://localhost:${own}`) });
 
 const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
 const heading = (page, name) => page.getByRole("heading", { level: 1, name });

@@ -9,6 +9,8 @@ import { ADMIN, PASSWORD, expect, open, rows, serve, signIn, test } from "../sup
 const LEA = { email: "lea@staff.example", name: "Lea", password: PASSWORD };
 const SHOP = { email: "shop@staff.example", name: "Shop", password: PASSWORD };
 
+test.afterAll(() => provider?.stop());
+
 serve({
   users: [LEA, SHOP],
   settings: (own) => ["--public-url", `http://localhost:${own}`, "--allow-outbound", "localhost,127.0.0.1,::1"],
@@ -17,7 +19,6 @@ serve({
 let provider;
 
 test.beforeAll(() => (provider = undefined));
-test.afterAll(() => provider?.stop());
 
 // Sets the provider up as an administrator does, on the page for it; once for the tests of this file.
 test.beforeEach(async ({ server, another }) => {
